@@ -1,0 +1,77 @@
+import type { Clock, Entropy, Log, ObjectStore, SchemaRegistry, Source, TableFormat } from '../ports.ts'
+
+/** Everything a pipeline is bound to for one run: the same driver runs in production, a replay and the simulator. */
+export interface RunBindings {
+  readonly source: Source
+  readonly registry: SchemaRegistry
+  readonly lake: ObjectStore
+  readonly format: TableFormat
+  readonly clock: Clock
+  readonly entropy: Entropy
+  readonly log: Log
+  readonly flush: FlushLimits
+  /** Begin a new incarnation: the old one is sealed and its files leave the tables. */
+  readonly fresh: boolean
+  /** A graceful stop: what is open is cut, recorded and published. */
+  readonly signal: AbortSignal | null
+  readonly onProgress: ((progress: RunProgress) => void) | null
+}
+
+/** An epoch is cut when any of these is reached. */
+export interface FlushLimits {
+  readonly rowsMax: number
+  /** Of raw records. */
+  readonly bytesMax: number
+  /** Age of the epoch by the clock; null in a replay, whose cuts must not depend on the wall clock. */
+  readonly everyMs: number | null
+  /** Records that one read of the source may return. */
+  readonly batchRecordsMax: number
+}
+
+export interface RunProgress {
+  /** Records read in this run. */
+  readonly records: number
+  /** The lowest watermark of the partitions that are not idle; -Infinity before the first record. */
+  readonly watermarkMs: number
+  /** Dead letters of this run. */
+  readonly deadLetters: number
+}
+
+export interface RunSummary {
+  /**
+   * completed: the source has ended and everything is published. nothing-to-do: that was so before the run, which
+   * changed nothing. stopped: asked to stop (a signal, --until), with everything read so far published. lost: another owner took over.
+   */
+  readonly outcome: 'completed' | 'nothing-to-do' | 'stopped' | 'lost'
+  readonly runId: string
+  readonly incarnation: number
+  /** Records read in this run. */
+  readonly records: number
+  /** Epochs recorded in this run. */
+  readonly epochs: number
+  readonly durationMs: number
+  /** Counts since the incarnation began, over all tasks. */
+  readonly totals: Totals
+  readonly tables: readonly TableSummary[]
+}
+
+/** Counts of one task since its incarnation began; they travel in every checkpoint record. */
+export interface Totals {
+  readonly records: number
+  /** By reason. */
+  readonly deadLetters: Readonly<Record<string, number>>
+  /** Late rows by the name of the aggregate, wherever they went. */
+  readonly late: Readonly<Record<string, number>>
+  /** Rows dropped by the name of the step: filter, map, dedupe. */
+  readonly dropped: Readonly<Record<string, number>>
+  /** Rows that left for a table, by its path. */
+  readonly rows: Readonly<Record<string, number>>
+}
+
+export interface TableSummary {
+  readonly path: string
+  readonly rows: number
+  readonly files: number
+  readonly rowsAdded: number
+  readonly filesAdded: number
+}
