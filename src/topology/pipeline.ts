@@ -1,0 +1,44 @@
+import { PipelineError } from '../errors.ts'
+import type { CircuitBreakerSpec, PipelineSpec, TableNode } from './node.ts'
+import { sourcesOf, throwProblems, validatePipeline } from './validate.ts'
+
+export interface PipelineOptions {
+  readonly name: string
+  readonly tables: readonly TableNode[]
+  /**
+   * Stops the pipeline when more than `maxShare` of `sample` records in a row become dead letters, instead of draining
+   * the stream into them. Default: { maxShare: 0.5, sample: 1000 }. False turns it off.
+   */
+  readonly circuitBreaker?: Partial<CircuitBreakerSpec> | false
+}
+
+const CIRCUIT_BREAKER_DEFAULT: CircuitBreakerSpec = { maxShare: 0.5, sample: 1_000 }
+
+/**
+ * A whole program as plain data: it opens nothing and runs nothing. Throws PipelineError, which names the step that is
+ * wrong and what to do about it.
+ */
+export function pipeline(options: PipelineOptions): PipelineSpec {
+  const { name, tables, circuitBreaker = {} } = options
+  const source = sourcesOf(tables)[0]
+  if (source === undefined) {
+    throw new PipelineError('NO_TABLES', `pipeline '${String(name)}' has no tables`, {
+      advice: "List at least one, as in tables: [bronze('trips', trips)].",
+    })
+  }
+  const spec: PipelineSpec = {
+    name,
+    source,
+    tables: [...tables],
+    circuitBreaker: circuitBreaker === false ? null : { ...CIRCUIT_BREAKER_DEFAULT, ...circuitBreaker },
+  }
+  throwProblems(validatePipeline(spec))
+  return spec
+}
+
+/** True for what `pipeline()` gave, also where it came from another copy of this package. */
+export function isPipeline(value: unknown): value is PipelineSpec {
+  if (typeof value !== 'object' || value === null) return false
+  const spec = value as Partial<PipelineSpec>
+  return typeof spec.name === 'string' && Array.isArray(spec.tables) && spec.source?.kind === 'source'
+}
