@@ -1,0 +1,47 @@
+import type { AvroType } from './cell.ts'
+
+/** Whether a value that a callback gave is one of its schema. A missing field counts as null. */
+export function fitsAvro(schema: unknown, value: unknown): boolean {
+  if (Array.isArray(schema)) return (schema as unknown[]).some((branch) => fitsAvro(branch, value))
+  const type = typeof schema === 'string' ? { type: schema } : (schema as AvroType)
+  switch (type.logicalType) {
+    case 'timestamp-millis':
+      return typeof value === 'number' && Number.isInteger(value)
+    case 'timestamp-micros':
+      return isLong(value)
+    case 'decimal': {
+      if (typeof value !== 'object' || value === null) return false
+      const { unscaled, scale } = value as { unscaled: bigint; scale: number }
+      const limit = 10n ** BigInt(type.precision!)
+      return scale === (type.scale ?? 0) && unscaled < limit && unscaled > -limit
+    }
+    default:
+  }
+  switch (type.type) {
+    case 'null':
+      return value === null || value === undefined
+    case 'int':
+      return typeof value === 'number' && (value | 0) === value
+    case 'long':
+      return isLong(value)
+    case 'float':
+    case 'double':
+      return typeof value === 'number'
+    case 'boolean':
+      return typeof value === 'boolean'
+    case 'string':
+      return typeof value === 'string'
+    case 'record':
+      return (
+        typeof value === 'object' &&
+        value !== null &&
+        type.fields!.every((field) => fitsAvro(field.type, (value as Record<string, unknown>)[field.name]))
+      )
+    default:
+      throw new Error(`the oracle does not know ${type.type}`)
+  }
+}
+
+function isLong(value: unknown): boolean {
+  return typeof value === 'bigint' && BigInt.asIntN(64, value) === value
+}

@@ -1,0 +1,186 @@
+import { PipelineError } from '../../errors.ts'
+import type {
+  Header,
+  PartitionReader,
+  ReadResult,
+  RecordBatch,
+  SchemaRegistry,
+  Source,
+  SourcePartition,
+} from '../../ports.ts'
+import type { Prng } from './prng.ts'
+import type { SimProcess } from './scheduler.ts'
+
+/** A record as a broker holds it. */
+export interface RawRecord {
+  readonly offset: number
+  readonly timestampMs: number
+  readonly arrivalMs: number
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  readonly headers: readonly Header[] | null
+}
+
+/** The whole input of a simulation; the same for every process. */
+export interface SimRecording {
+  readonly partitions: readonly SimPartition[]
+}
+
+export interface SimPartition extends SourcePartition {
+  /** In position order: offsets ascend and may have gaps, arrivals do not descend. */
+  readonly records: readonly RawRecord[]
+}
+
+export interface SimSourceOptions {
+  /** That a read of a partition that has records left says `quiet`. */
+  readonly quietChance: number
+  /** How many records a read may return; one of them is drawn for each. */
+  readonly batchSizes: readonly number[]
+  /** Records of each partition after which the source says `stop`; null where it reads to the end. */
+  readonly stopAfter: number | null
+}
+
+/** One process's way to the recording. */
+export class SimSource implements Source {
+  readonly description = 'simulated source'
+  readonly #process: SimProcess
+  readonly #recording: SimRecording
+  readonly #options: SimSourceOptions
+  readonly #random: Prng
+  #deliveredMs: number
+  /** Records handed out to this process. */
+  delivered = 0
+
+  constructor(process: SimProcess, recording: SimRecording, options: SimSourceOptions, random: Prng) {
+    this.#process = process
+    this.#recording = recording
+    this.#options = options
+    this.#random = random
+    this.#deliveredMs = Math.min(...recording.partitions.flatMap((p) => p.records.map((r) => r.arrivalMs)))
+  }
+
+  partitions(): Promise<readonly SourcePartition[]> {
+    return this.#process.call('read', 'partitions', () =>
+      this.#recording.partitions.map(({ id, topic, partition }) => ({ id, topic, partition })),
+    )
+  }
+
+  async open(partition: SourcePartition, position: string | null): Promise<PartitionReader> {
+    const source = this.#recording.partitions.find(({ id }) => id === partition.id)
+    if (source === undefined) throw new PipelineError('SIM_NO_PARTITION', `no partition ${partition.id}`)
+    await this.#process.call('read', `open ${partition.id} at ${position}`, () => undefined)
+    let next = indexOf(source, position)
+    return {
+      read: (recordsMax) =>
+        this.#process.call(
+          'read',
+          `read ${partition.id} at ${next}`,
+          () => {
+            const result = this.#read(source, next, recordsMax)
+            if (result.kind === 'records') next += result.batch.count
+            return result
+          },
+          (result) => (result.kind === 'records' ? `${result.batch.count} records` : result.kind),
+        ),
+      close: () => Promise.resolve(),
+    }
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  #read(partition: SimPartition, from: number, recordsMax: number): ReadResult {
+    const { stopAfter, quietChance, batchSizes } = this.#options
+    const end = stopAfter === null ? partition.records.length : Math.min(stopAfter, partition.records.length)
+    if (from >= end) return { kind: end < partition.records.length ? 'stop' : 'end' }
+    if (this.#random.chance(quietChance)) {
+      // Never later than what comes next here: the source has reached this time without a record for the partition.
+      return {
+        kind: 'quiet',
+        arrivalClockMs: Math.min(this.#deliveredMs, partition.records[from]!.arrivalMs),
+      }
+    }
+    const count = Math.min(this.#random.pick(batchSizes), recordsMax, end - from)
+    const records = partition.records.slice(from, from + count)
+    this.delivered += count
+    this.#deliveredMs = Math.max(this.#deliveredMs, records.at(-1)!.arrivalMs)
+    return { kind: 'records', batch: batchOf(partition, records, from) }
+  }
+}
+
+/** A position that only this source understands: how many records came before, and a check. */
+function positionOf(partition: SimPartition, index: number): string {
+  return `${partition.id}~${index}`
+}
+
+function indexOf(partition: SimPartition, position: string | null): number {
+  if (position === null) return 0
+  const [id, index] = position.split('~')
+  if (id !== partition.id) throw new PipelineError('SIM_POSITION', `${position} is not of ${partition.id}`)
+  return Number(index)
+}
+
+function batchOf(partition: SimPartition, records: readonly RawRecord[], from: number): RecordBatch {
+  const count = records.length
+  const parts: Uint8Array[] = []
+  let size = 0
+  const append = (bytes: Uint8Array | null, starts: Int32Array, ends: Int32Array, row: number): void => {
+    starts[row] = size
+    ends[row] = -1
+    if (bytes === null) return
+    parts.push(bytes)
+    size += bytes.length
+    ends[row] = size
+  }
+  const keyStart = new Int32Array(count)
+  const keyEnd = new Int32Array(count)
+  const valueStart = new Int32Array(count)
+  const valueEnd = new Int32Array(count)
+  records.forEach((record, row) => {
+    append(record.key, keyStart, keyEnd, row)
+    append(record.value, valueStart, valueEnd, row)
+  })
+  const arena = new Uint8Array(size)
+  let at = 0
+  for (const part of parts) {
+    arena.set(part, at)
+    at += part.length
+  }
+  return {
+    count,
+    arena,
+    keyStart,
+    keyEnd,
+    valueStart,
+    valueEnd,
+    offsets: Float64Array.from(records, (record) => record.offset),
+    timestampsMs: Float64Array.from(records, (record) => record.timestampMs),
+    arrivalsMs: Float64Array.from(records, (record) => record.arrivalMs),
+    headers: records.some((record) => record.headers !== null)
+      ? records.map((record) => record.headers)
+      : null,
+    positionAfter: (index) => positionOf(partition, from + index + 1),
+  }
+}
+
+/** The writers' schemas by id. */
+export class SimRegistry implements SchemaRegistry {
+  readonly description = 'simulated registry'
+  readonly #process: SimProcess
+  readonly #schemas: ReadonlyMap<number, string>
+
+  constructor(process: SimProcess, schemas: ReadonlyMap<number, string>) {
+    this.#process = process
+    this.#schemas = schemas
+  }
+
+  schemaById(id: number): Promise<string | null> {
+    return this.#process.call(
+      'read',
+      `schema ${id}`,
+      () => this.#schemas.get(id) ?? null,
+      (schema) => (schema === null ? 'none' : 'found'),
+    )
+  }
+}
