@@ -36,7 +36,7 @@ export function isUtf8(data: Uint8Array, from: number, to: number): boolean {
 }
 
 /** The string in `data[from .. to)`, which is well-formed. */
-export function decodeUtf8(data: Uint8Array, from: number, to: number): string {
+export function decodeUtf8(data: Uint8Array, from = 0, to: number = data.length): string {
   // Pieces, because a call takes only so many arguments.
   if (to - from <= PIECE) return decodePiece(data, from, to)
   let text = ''
@@ -95,8 +95,16 @@ export function utf8Length(text: string): number {
   return length
 }
 
+/** The bytes of any string; a lone surrogate becomes U+FFFD, as with a TextEncoder. */
+export function encodeUtf8(text: string): Uint8Array {
+  const wellFormed = text.toWellFormed()
+  const data = new Uint8Array(utf8Length(wellFormed))
+  writeUtf8(wellFormed, data, 0)
+  return data
+}
+
 /** Writes a string without lone surrogates, and returns the end. There is room for it. */
-export function encodeUtf8(text: string, data: Uint8Array, at: number): number {
+export function writeUtf8(text: string, data: Uint8Array, at: number): number {
   let end = at
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i)
