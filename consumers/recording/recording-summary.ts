@@ -1,0 +1,126 @@
+/**
+ * What our writer notes about a recording in the file's metadata, so that a source knows its partitions without
+ * reading the file, and a cut between two blocks is seen. Recordings of other writers do not have it.
+ */
+export const SUMMARY_KEY = 'millrace.partitions'
+
+/** The summary is known when the file is finished; the header keeps this much room for it. */
+export const SUMMARY_BYTES = 8 * 1024
+
+export interface RecordingSummary {
+  readonly version: 1
+  /** The size of the whole file. */
+  readonly bytes: number
+  readonly records: number
+  readonly partitions: readonly PartitionSummary[]
+  /** Ids in the Confluent frames of the values, ascending: also those that no registry knows. */
+  readonly schemaIds: readonly number[]
+}
+
+/** Arrival times are the least and the greatest. */
+export interface PartitionSummary {
+  readonly topic: string
+  readonly partition: number
+  readonly records: number
+  readonly firstOffset: number
+  readonly nextOffset: number
+  readonly firstArrivalMs: number
+  readonly lastArrivalMs: number
+}
+
+/** Adds up records, one after the other. */
+export class SummaryBuilder {
+  readonly #partitions = new Map<string, Mutable<PartitionSummary>>()
+  readonly #schemaIds = new Set<number>()
+  #records = 0
+
+  add(topic: string, partition: number, offset: number, arrivalMs: number, schemaId: number | null): void {
+    this.#records += 1
+    if (schemaId !== null) this.#schemaIds.add(schemaId)
+    const name = `${partition} ${topic}`
+    const found = this.#partitions.get(name)
+    if (found === undefined) {
+      this.#partitions.set(name, {
+        topic,
+        partition,
+        records: 1,
+        firstOffset: offset,
+        nextOffset: offset + 1,
+        firstArrivalMs: arrivalMs,
+        lastArrivalMs: arrivalMs,
+      })
+      return
+    }
+    found.records += 1
+    found.nextOffset = offset + 1
+    found.firstArrivalMs = Math.min(found.firstArrivalMs, arrivalMs)
+    found.lastArrivalMs = Math.max(found.lastArrivalMs, arrivalMs)
+  }
+
+  /** The offset above which the partition's next record must be; -1 for a new partition. */
+  lastOffset(topic: string, partition: number): number {
+    return (this.#partitions.get(`${partition} ${topic}`)?.nextOffset ?? 0) - 1
+  }
+
+  summary(bytes: number): RecordingSummary {
+    return {
+      version: 1,
+      bytes,
+      records: this.#records,
+      partitions: [...this.#partitions.values()].sort(
+        (a, b) => compareText(a.topic, b.topic) || a.partition - b.partition,
+      ),
+      schemaIds: [...this.#schemaIds].sort((a, b) => a - b),
+    }
+  }
+}
+
+/** Exactly SUMMARY_BYTES of JSON and spaces; only spaces where it does not fit, or is not known yet. */
+export function encodeSummary(summary: RecordingSummary | null): Uint8Array {
+  const bytes = new Uint8Array(SUMMARY_BYTES).fill(0x20)
+  if (summary === null) return bytes
+  const json = new TextEncoder().encode(JSON.stringify(summary))
+  if (json.length <= SUMMARY_BYTES) bytes.set(json)
+  return bytes
+}
+
+/** Null where there is none that this version understands. */
+export function decodeSummary(bytes: Uint8Array | undefined): RecordingSummary | null {
+  if (bytes === undefined) return null
+  const text = new TextDecoder().decode(bytes).trim()
+  if (text === '') return null
+  let summary: unknown
+  try {
+    summary = JSON.parse(text)
+  } catch {
+    return null
+  }
+  return isSummary(summary) ? summary : null
+}
+
+/** The id in a Confluent frame (0x00, int32 big-endian), or null where the bytes are not one. */
+export function framedSchemaId(value: Uint8Array | null): number | null {
+  if (value === null || value.length < 5 || value[0] !== 0) return null
+  return (value[1]! << 24) | (value[2]! << 16) | (value[3]! << 8) | value[4]!
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+function isSummary(value: unknown): value is RecordingSummary {
+  if (typeof value !== 'object' || value === null) return false
+  const { version, bytes, partitions, schemaIds } = value as Partial<RecordingSummary>
+  return (
+    version === 1 &&
+    typeof bytes === 'number' &&
+    Array.isArray(schemaIds) &&
+    Array.isArray(partitions) &&
+    partitions.every(
+      (entry: Partial<PartitionSummary> | null) =>
+        typeof entry?.topic === 'string' && typeof entry.partition === 'number',
+    )
+  )
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

@@ -1,0 +1,64 @@
+import type { RecordingBlock, RecordingFile } from './container.ts'
+import { invalidRecording } from './recording-error.ts'
+import { RawRecordCursor } from './raw-record.ts'
+import { framedSchemaId, type RecordingSummary, SummaryBuilder } from './recording-summary.ts'
+
+/** Visits the records in the order of the file until `visit` returns false. The cursor is valid during the call. */
+export async function visitRecords(
+  file: RecordingFile,
+  visit: (record: RawRecordCursor, body: Uint8Array) => boolean,
+): Promise<void> {
+  const blocks = file.blocksFrom(file.header.bytes)
+  for (let block = await blocks.next(); block !== null; block = await blocks.next()) {
+    if (!visitBlock(file, block, visit)) return
+  }
+}
+
+/** Counts what the file holds. Throws where it is cut or broken. */
+export async function summarise(file: RecordingFile): Promise<RecordingSummary> {
+  const builder = new SummaryBuilder()
+  await visitRecords(file, (record, body) => {
+    addTo(builder, record, body)
+    return true
+  })
+  return builder.summary(file.size)
+}
+
+/** As far as the file can be read; what is wrong behind that is for the reader to say. */
+export async function summariseReadable(file: RecordingFile): Promise<RecordingSummary> {
+  const builder = new SummaryBuilder()
+  try {
+    await visitRecords(file, (record, body) => {
+      addTo(builder, record, body)
+      return true
+    })
+  } catch {
+    // Reading the recording meets the same error at the same place, and reports it.
+  }
+  return builder.summary(file.size)
+}
+
+function addTo(builder: SummaryBuilder, record: RawRecordCursor, body: Uint8Array): void {
+  const value = record.valueEnd < 0 ? null : body.subarray(record.valueStart, record.valueEnd)
+  builder.add(record.topic(), record.partition, record.offset, record.arrivalMs, framedSchemaId(value))
+}
+
+function visitBlock(
+  file: RecordingFile,
+  block: RecordingBlock,
+  visit: (record: RawRecordCursor, body: Uint8Array) => boolean,
+): boolean {
+  const { body, count, start } = block
+  const cursor = new RawRecordCursor(body, 0, body.length)
+  for (let index = 0; index < count; index += 1) {
+    const wrong = cursor.next()
+    if (wrong !== null) {
+      throw invalidRecording(
+        file.path,
+        `record ${index + 1} of ${count} in the block at byte ${start}: ${wrong}`,
+      )
+    }
+    if (!visit(cursor, body)) return false
+  }
+  return true
+}
