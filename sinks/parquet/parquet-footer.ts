@@ -1,0 +1,65 @@
+import { deserializeTCompactProtocol } from 'hyparquet/src/thrift.js'
+
+/** Of one leaf column over all row groups of a file. Bounds are the bytes as Parquet's PLAIN encoding has them. */
+export interface LeafStatistics {
+  readonly nullCount: number
+  /** Row groups in which the leaf has a value; every one of them must have bounds. */
+  readonly bounds: readonly { readonly min: Uint8Array; readonly max: Uint8Array }[] | null
+}
+
+export interface ParquetFooter {
+  readonly rows: number
+  /** In the order of the schema's leaves. */
+  readonly leaves: readonly LeafStatistics[]
+}
+
+/**
+ * Row and null counts and bounds from the footer of a Parquet file. The raw Thrift structs are read, because
+ * hyparquet's own metadata turns decimals into doubles. Field numbers are those of parquet.thrift.
+ */
+export function readFooter(file: Uint8Array): ParquetFooter {
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength)
+  const offset = file.byteLength - 8 - view.getUint32(file.byteLength - 8, true)
+  const metadata = deserializeTCompactProtocol({ view, offset }) as unknown as FileMetaData
+  const rowGroups = metadata.field_4
+  const leafCount = rowGroups[0]?.field_1.length ?? 0
+  const leaves = Array.from({ length: leafCount }, (_, leaf) =>
+    leafStatistics(rowGroups.map((rowGroup) => rowGroup.field_1[leaf]!.field_3)),
+  )
+  return { rows: Number(metadata.field_3), leaves }
+}
+
+interface FileMetaData {
+  /** num_rows, row_groups */
+  readonly field_3: bigint
+  readonly field_4: readonly { readonly field_1: readonly { readonly field_3: ColumnMetaData }[] }[]
+}
+
+interface ColumnMetaData {
+  /** num_values, statistics */
+  readonly field_5: bigint
+  readonly field_12?: Statistics
+}
+
+interface Statistics {
+  /** null_count, max_value, min_value */
+  readonly field_3?: bigint
+  readonly field_5?: Uint8Array
+  readonly field_6?: Uint8Array
+}
+
+function leafStatistics(chunks: readonly ColumnMetaData[]): LeafStatistics {
+  let nullCount = 0
+  const bounds: { min: Uint8Array; max: Uint8Array }[] = []
+  let bounded = true
+  for (const chunk of chunks) {
+    const nulls = Number(chunk.field_12?.field_3 ?? 0n)
+    nullCount += nulls
+    if (nulls === Number(chunk.field_5)) continue
+    const min = chunk.field_12?.field_6
+    const max = chunk.field_12?.field_5
+    if (min === undefined || max === undefined) bounded = false
+    else bounds.push({ min, max })
+  }
+  return { nullCount, bounds: bounded ? bounds : null }
+}

@@ -1,0 +1,56 @@
+import {
+  Compression,
+  EnabledStatistics,
+  Table,
+  WriterPropertiesBuilder,
+  WriterVersion,
+  writeParquet,
+} from 'parquet-wasm'
+import type { WriterProperties } from 'parquet-wasm'
+import { messageOf, PipelineError } from '../../src/errors.ts'
+
+export interface ParquetOptions {
+  readonly compression: 'snappy' | 'zstd' | 'none'
+  readonly rowGroupRows: number
+  /** Top-level columns that get a dictionary. */
+  readonly dictionary: readonly string[]
+}
+
+const COMPRESSION = {
+  snappy: Compression.SNAPPY,
+  zstd: Compression.ZSTD,
+  none: Compression.UNCOMPRESSED,
+} as const
+
+/** A Parquet file of the rows of an Arrow IPC stream. */
+export function writeParquetFile(stream: Uint8Array, options: ParquetOptions): Uint8Array {
+  const properties = writerProperties(options)
+  try {
+    // writeParquet takes both objects over; until then they would stay in the WASM memory.
+    return writeParquet(tableOf(stream, properties), properties)
+  } catch (error) {
+    throw new PipelineError('PARQUET_FAILED', `Cannot encode a Parquet file: ${messageOf(error)}`, {
+      cause: error,
+    })
+  }
+}
+
+function tableOf(stream: Uint8Array, properties: WriterProperties): Table {
+  try {
+    return Table.fromIPCStream(stream)
+  } catch (error) {
+    properties.free()
+    throw error
+  }
+}
+
+function writerProperties(options: ParquetOptions): WriterProperties {
+  let properties = new WriterPropertiesBuilder()
+    .setWriterVersion(WriterVersion.V1)
+    .setCompression(COMPRESSION[options.compression])
+    .setMaxRowGroupSize(options.rowGroupRows)
+    .setStatisticsEnabled(EnabledStatistics.Chunk)
+    .setDictionaryEnabled(false)
+  for (const name of options.dictionary) properties = properties.setColumnDictionaryEnabled(name, true)
+  return properties.build()
+}
