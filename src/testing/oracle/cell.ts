@@ -13,13 +13,8 @@ export function cellOfAvro(schema: unknown, value: unknown): Cell {
     )
   }
   const type = typeof schema === 'string' ? { type: schema } : (schema as AvroType)
-  switch (type.logicalType) {
-    case 'timestamp-millis':
-      return String(BigInt(value as number) * 1000n)
-    case 'decimal':
-      return `${(value as { unscaled: bigint }).unscaled}e-${type.scale ?? 0}`
-    default:
-  }
+  if (type.logicalType === 'timestamp-millis') return String(BigInt(value as number) * 1000n)
+  if (type.logicalType === 'decimal') return `${(value as { unscaled: bigint }).unscaled}e-${type.scale ?? 0}`
   switch (type.type) {
     case 'float':
       return floatText(Math.fround(value as number))

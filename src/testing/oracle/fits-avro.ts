@@ -4,19 +4,8 @@ import type { AvroType } from './cell.ts'
 export function fitsAvro(schema: unknown, value: unknown): boolean {
   if (Array.isArray(schema)) return (schema as unknown[]).some((branch) => fitsAvro(branch, value))
   const type = typeof schema === 'string' ? { type: schema } : (schema as AvroType)
-  switch (type.logicalType) {
-    case 'timestamp-millis':
-      return typeof value === 'number' && Number.isInteger(value)
-    case 'timestamp-micros':
-      return isLong(value)
-    case 'decimal': {
-      if (typeof value !== 'object' || value === null) return false
-      const { unscaled, scale } = value as { unscaled: bigint; scale: number }
-      const limit = 10n ** BigInt(type.precision!)
-      return scale === (type.scale ?? 0) && unscaled < limit && unscaled > -limit
-    }
-    default:
-  }
+  if (type.logicalType === 'timestamp-millis') return typeof value === 'number' && Number.isInteger(value)
+  if (type.logicalType === 'decimal') return fitsDecimal(type, value)
   switch (type.type) {
     case 'null':
       return value === null || value === undefined
@@ -40,6 +29,13 @@ export function fitsAvro(schema: unknown, value: unknown): boolean {
     default:
       throw new Error(`the oracle does not know ${type.type}`)
   }
+}
+
+function fitsDecimal(type: AvroType, value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { unscaled, scale } = value as { unscaled: bigint; scale: number }
+  const limit = 10n ** BigInt(type.precision!)
+  return scale === (type.scale ?? 0) && unscaled < limit && unscaled > -limit
 }
 
 function isLong(value: unknown): boolean {

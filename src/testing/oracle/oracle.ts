@@ -1,4 +1,5 @@
-import type { AggregateNode, DedupeNode, PipelineSpec, RowNode, Rule } from '../../topology/node.ts'
+import { unreachable } from '../../errors.ts'
+import type { AggregateNode, DedupeNode, MapNode, PipelineSpec, RowNode, Rule } from '../../topology/node.ts'
 import { hexOf, type Cell } from '../simulation/jsonl-encoder.ts'
 import type { RawRecord } from '../simulation/sim-source.ts'
 import { aggregateOf, compare } from './aggregate.ts'
@@ -60,156 +61,197 @@ interface Pane {
 }
 
 export function computeOracle(spec: PipelineSpec, partitions: readonly OraclePartition[]): OracleResult {
-  const tables = new Map<string, Cells[]>(spec.tables.map((table) => [`${table.layer}/${table.name}`, []]))
-  const panes = new Map<AggregateNode, Map<string, Pane>>()
-  const deadLetters: OracleLetter[] = []
-  const late: Record<string, number> = {}
-  const dropped: Record<string, number> = {}
-  let records = 0
-
+  const books = new Books(spec)
   for (const partition of partitions) {
+    const dedupe = new Map<DedupeNode, Map<string, number>>()
     let watermarkMs = -Infinity
-    const kept = new Map<DedupeNode, Map<string, number>>()
     for (const record of partition.records) {
-      records++
-      const origin = originOf(partition, record)
-      const refuse = (reason: string, stage: string): null => {
-        const value = record.value === null ? null : hexOf(record.value)
-        deadLetters.push({ reason, stage, record: origin, value })
-        return null
-      }
-      const { decoded } = record
-      if (decoded.kind === 'refused') {
-        refuse(decoded.reason, 'decode')
-        continue
-      }
-      for (const table of spec.tables) {
-        if (table.layer === 'bronze') {
-          tables
-            .get(`bronze/${table.name}`)!
-            .push({ ...cellsOf(spec.source.schema.avro, decoded.row), ...origin })
-        }
-      }
-      const timeMs = eventTimeOf(spec, decoded.row)
-      if (spec.source.eventTime !== null && timeMs === null) {
-        refuse('invalid', 'event-time')
-        continue
-      }
-      if (timeMs !== null && timeMs > record.arrivalMs + spec.source.watermark!.futureLimitMs) {
-        refuse('future', 'event-time')
-        continue
-      }
-      const before = watermarkMs
-      if (timeMs !== null) watermarkMs = Math.max(watermarkMs, timeMs - spec.source.watermark!.boundMs)
-      const first: Passing = { row: decoded.row, timeMs: timeMs ?? Number.NaN, watermarkMs: before }
-      const done = new Map<RowNode | AggregateNode, Passing | null>()
+      watermarkMs = new RecordWalk(books, partition, record, dedupe).walk(watermarkMs)
+    }
+  }
+  books.writeGold()
+  return books
+}
 
-      /** The row as the node lets it pass, or null. Each node sees a row once. */
-      const through = (node: RowNode | AggregateNode): Passing | null => {
-        if (!done.has(node)) done.set(node, step(node))
-        return done.get(node)!
-      }
-      const drop = (name: string): null => {
-        dropped[name] = (dropped[name] ?? 0) + 1
-        return null
-      }
-      const step = (node: RowNode | AggregateNode): Passing | null => {
-        if (node.kind === 'source') return first
-        if (node.kind === 'late') {
-          through(node.input)
-          const passing = through(node.input.input)
-          return passing !== null && isLate(node.input, passing) ? passing : null
-        }
-        const passing = through(node.input)
-        if (passing === null) return null
-        switch (node.kind) {
-          case 'expect':
-            try {
-              for (const { field, rule } of node.rules) {
-                if (!passes(rule, passing.row[field])) return refuse('invalid', node.name)
-              }
-            } catch {
-              return refuse('processing', node.name)
-            }
-            return passing
-          case 'filter':
-            try {
-              return node.predicate(passing.row as never) ? passing : drop(node.name)
-            } catch {
-              return refuse('processing', node.name)
-            }
-          case 'map': {
-            let result: unknown
-            try {
-              result = node.transform(passing.row as never)
-            } catch {
-              return refuse('processing', node.name)
-            }
-            if (result === null) return drop(node.name)
-            if (!fitsAvro(node.schema.avro, result)) return refuse('invalid', node.name)
-            return { ...passing, row: result as Row }
-          }
-          case 'dedupe': {
-            if (!kept.has(node)) kept.set(node, new Map())
-            const newest = kept.get(node)!
-            const key = keyText(schemaOf(node.input), node.by, passing.row)
-            const seen = newest.get(key)
-            if (
-              seen !== undefined &&
-              Math.abs(passing.timeMs - seen) < node.withinMs &&
-              passing.watermarkMs < seen + node.withinMs
-            ) {
-              return drop(node.name)
-            }
-            newest.set(key, Math.max(seen ?? -Infinity, passing.timeMs))
-            return passing
-          }
-          case 'aggregate': {
-            if (isLate(node, passing)) {
-              late[node.name] = (late[node.name] ?? 0) + 1
-              if (node.late === 'dead-letter') refuse('late', node.name)
-              return null
-            }
-            if (!panes.has(node)) panes.set(node, new Map())
-            const startMs = windowStart(node, passing.timeMs)
-            const key = `${startMs} ${keyText(schemaOf(node.input), node.keyBy, passing.row)}`
-            const pane = panes.get(node)!.get(key)
-            if (pane !== undefined) pane.rows.push(passing.row)
-            else {
-              panes.get(node)!.set(key, {
-                startMs,
-                key: node.keyBy.map((field) => passing.row[field]),
-                rows: [passing.row],
-              })
-            }
-            return passing
-          }
-        }
-      }
-      for (const table of spec.tables) {
-        if (table.layer === 'bronze') continue
-        const passing = through(table.input)
-        if (passing !== null && table.layer === 'silver') {
-          tables.get(`silver/${table.name}`)!.push(cellsOf(schemaOf(table.input as RowNode), passing.row))
-        }
+/** Everything that is written down on the way. */
+class Books implements OracleResult {
+  readonly spec: PipelineSpec
+  readonly tables: ReadonlyMap<string, Cells[]>
+  readonly deadLetters: OracleLetter[] = []
+  readonly late: Record<string, number> = {}
+  readonly dropped: Record<string, number> = {}
+  records = 0
+  readonly #panes = new Map<AggregateNode, Map<string, Pane>>()
+
+  constructor(spec: PipelineSpec) {
+    this.spec = spec
+    this.tables = new Map(spec.tables.map((table) => [`${table.layer}/${table.name}`, []]))
+  }
+
+  addToPane(node: AggregateNode, { row, timeMs }: Passing): void {
+    const panes = this.#panes.get(node) ?? new Map<string, Pane>()
+    this.#panes.set(node, panes)
+    const startMs = windowStart(node, timeMs)
+    const text = `${startMs} ${keyText(schemaOf(node.input), node.keyBy, row)}`
+    const pane = panes.get(text) ?? { startMs, key: node.keyBy.map((field) => row[field]), rows: [] }
+    panes.set(text, pane)
+    pane.rows.push(row)
+  }
+
+  writeGold(): void {
+    for (const { name, input: node } of this.spec.tables) {
+      if (node.kind !== 'aggregate') continue
+      const schema = schemaOf(node.input)
+      for (const pane of this.#panes.get(node)?.values() ?? []) {
+        this.tables.get(`gold/${name}`)!.push({
+          ...Object.fromEntries(
+            node.keyBy.map((field, i) => [field, cellOfField(schema, field, pane.key[i])]),
+          ),
+          window_start: String(BigInt(pane.startMs) * 1000n),
+          window_end: String(BigInt(pane.startMs + node.window.sizeMs) * 1000n),
+          ...Object.fromEntries(
+            node.aggregates.map((one) => [one.name, aggregateOf(one, schema, pane.rows)]),
+          ),
+        })
       }
     }
   }
+}
 
-  for (const table of spec.tables) {
-    if (table.input.kind !== 'aggregate') continue
-    const node = table.input
-    const schema = schemaOf(node.input)
-    for (const pane of panes.get(node)?.values() ?? []) {
-      const row: Record<string, Cell> = {}
-      node.keyBy.forEach((field, i) => (row[field] = cellOfField(schema, field, pane.key[i])))
-      row['window_start'] = String(BigInt(pane.startMs) * 1000n)
-      row['window_end'] = String(BigInt(pane.startMs + node.window.sizeMs) * 1000n)
-      for (const aggregate of node.aggregates) row[aggregate.name] = aggregateOf(aggregate, schema, pane.rows)
-      tables.get(`gold/${table.name}`)!.push(row)
+/** One record on its way through the pipeline. */
+class RecordWalk {
+  readonly #books: Books
+  readonly #record: OracleRecord
+  readonly #origin: Cells
+  /** Of the partition: for each step the newest event time of each key. */
+  readonly #dedupe: Map<DedupeNode, Map<string, number>>
+  /** What each node let pass: a step that several tables share sees the row once. */
+  readonly #done = new Map<RowNode | AggregateNode, Passing | null>()
+
+  constructor(
+    books: Books,
+    partition: OraclePartition,
+    record: OracleRecord,
+    dedupe: Map<DedupeNode, Map<string, number>>,
+  ) {
+    this.#books = books
+    this.#record = record
+    this.#origin = originOf(partition, record)
+    this.#dedupe = dedupe
+  }
+
+  /** From the watermark before the record to that after it. */
+  walk(watermarkMs: number): number {
+    const { spec, tables } = this.#books
+    const { source } = spec
+    this.#books.records++
+    const { decoded, arrivalMs } = this.#record
+    if (decoded.kind === 'refused') {
+      this.#refuse(decoded.reason, 'decode')
+      return watermarkMs
+    }
+    for (const { layer, name } of spec.tables) {
+      if (layer !== 'bronze') continue
+      tables.get(`bronze/${name}`)!.push({ ...cellsOf(source.schema.avro, decoded.row), ...this.#origin })
+    }
+    const timeMs = eventTimeOf(spec, decoded.row)
+    if (timeMs === null) {
+      this.#refuse('invalid', 'event-time')
+      return watermarkMs
+    }
+    if (source.watermark !== null && timeMs > arrivalMs + source.watermark.futureLimitMs) {
+      this.#refuse('future', 'event-time')
+      return watermarkMs
+    }
+    this.#done.set(source, { row: decoded.row, timeMs, watermarkMs })
+    for (const { layer, name, input } of spec.tables) {
+      const passing = layer === 'bronze' ? null : this.#through(input)
+      if (passing !== null && layer === 'silver') {
+        tables.get(`silver/${name}`)!.push(cellsOf(schemaOf(input as RowNode), passing.row))
+      }
+    }
+    return source.watermark === null ? watermarkMs : Math.max(watermarkMs, timeMs - source.watermark.boundMs)
+  }
+
+  /** The row as the node lets it pass, or null. */
+  #through(node: RowNode | AggregateNode): Passing | null {
+    if (!this.#done.has(node)) this.#done.set(node, this.#step(node))
+    return this.#done.get(node)!
+  }
+
+  #step(node: RowNode | AggregateNode): Passing | null {
+    if (node.kind === 'source') return null
+    if (node.kind === 'late') {
+      this.#through(node.input)
+      const passing = this.#through(node.input.input)
+      return passing !== null && isLate(node.input, passing) ? passing : null
+    }
+    const passing = this.#through(node.input)
+    if (passing === null) return null
+    try {
+      switch (node.kind) {
+        case 'expect':
+          return node.rules.every(({ field, rule }) => passes(rule, passing.row[field]))
+            ? passing
+            : this.#refuse('invalid', node.name)
+        case 'filter':
+          return node.predicate(passing.row as never) ? passing : this.#drop(node.name)
+        case 'map':
+          return this.#map(node, passing)
+        case 'dedupe':
+          return this.#isDuplicate(node, passing) ? this.#drop(node.name) : passing
+        case 'aggregate':
+          return this.#aggregate(node, passing)
+        default:
+          return unreachable(node)
+      }
+    } catch {
+      return this.#refuse('processing', node.name)
     }
   }
-  return { tables, deadLetters, records, late, dropped }
+
+  #map(node: MapNode, passing: Passing): Passing | null {
+    const row: unknown = node.transform(passing.row as never)
+    if (row === null) return this.#drop(node.name)
+    return fitsAvro(node.schema.avro, row)
+      ? { ...passing, row: row as Row }
+      : this.#refuse('invalid', node.name)
+  }
+
+  #isDuplicate(node: DedupeNode, { row, timeMs, watermarkMs }: Passing): boolean {
+    const newest = this.#dedupe.get(node) ?? new Map<string, number>()
+    this.#dedupe.set(node, newest)
+    const key = keyText(schemaOf(node.input), node.by, row)
+    const seen = newest.get(key) ?? -Infinity
+    if (Math.abs(timeMs - seen) < node.withinMs && watermarkMs < seen + node.withinMs) return true
+    newest.set(key, Math.max(seen, timeMs))
+    return false
+  }
+
+  #aggregate(node: AggregateNode, passing: Passing): Passing | null {
+    if (!isLate(node, passing)) {
+      this.#books.addToPane(node, passing)
+      return passing
+    }
+    this.#books.late[node.name] = (this.#books.late[node.name] ?? 0) + 1
+    return node.late === 'dead-letter' ? this.#refuse('late', node.name) : null
+  }
+
+  #drop(name: string): null {
+    this.#books.dropped[name] = (this.#books.dropped[name] ?? 0) + 1
+    return null
+  }
+
+  #refuse(reason: string, stage: string): null {
+    const { value } = this.#record
+    this.#books.deadLetters.push({
+      reason,
+      stage,
+      record: this.#origin,
+      value: value === null ? null : hexOf(value),
+    })
+    return null
+  }
 }
 
 /** The Avro schema of the rows that a node lets pass. */
@@ -235,8 +277,9 @@ function originOf(partition: OraclePartition, record: OracleRecord): Cells {
   }
 }
 
+/** NaN where the stream has no event time. */
 function eventTimeOf(spec: PipelineSpec, row: Row): number | null {
-  if (spec.source.eventTime === null) return null
+  if (spec.source.eventTime === null) return Number.NaN
   const value = row[spec.source.eventTime]
   if (value === null || value === undefined) return null
   // Micros are bigints; they are floored.
@@ -273,11 +316,14 @@ function passes(rule: Rule, value: unknown): boolean {
     case 'matches':
       return new RegExp(rule.pattern, rule.flags).test(value as string)
     case 'length-between': {
-      const length = typeof value === 'string' ? [...value].length : (value as ArrayLike<unknown>).length
+      const length =
+        typeof value === 'string' ? Array.from(value).length : (value as ArrayLike<unknown>).length
       return length >= rule.min && length <= rule.max
     }
     case 'satisfies':
       return rule.test(value)
+    default:
+      return unreachable(rule)
   }
 }
 

@@ -53,7 +53,7 @@ export function cellOf(column: Column, row: number): Cell {
     case 'boolean':
       return ((column.bits[row >> 3]! >> (row & 7)) & 1) === 1
     case 'binary': {
-      const bytes = column.data.subarray(column.offsets[row]!, column.offsets[row + 1]!)
+      const bytes = column.data.subarray(column.offsets[row], column.offsets[row + 1])
       return column.field.type.kind === 'string' ? utf8.decode(bytes) : hexOf(bytes)
     }
     case 'fixed': {
@@ -122,7 +122,7 @@ function filesOf(
 function partitionValue(partition: PartitionColumn, column: Column, row: number): string | null {
   const cell = cellOf(column, row)
   if (cell === null) return null
-  if (partition.kind === 'value') return String(cell)
+  if (partition.kind === 'value') return typeof cell === 'string' ? cell : JSON.stringify(cell)
   const time = new Date(millisOf(column.field.type, BigInt(cell as string))).toISOString()
   return time.slice(0, { month: 7, day: 10, hour: 13 }[partition.kind]).replace('T', '-')
 }

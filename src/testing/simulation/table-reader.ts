@@ -41,7 +41,7 @@ export function readTable(objects: ReadonlyMap<string, Uint8Array>, path: string
     if (Number(key.slice(-25, -5)) !== version) wrong(version, `expected this version, found ${key}`)
     const added: string[] = []
     const removed: string[] = []
-    const actions = utf8.decode(objects.get(key)!).split('\n').filter(Boolean)
+    const actions = utf8.decode(objects.get(key)).split('\n').filter(Boolean)
     const parsed = actions.map((line) => JSON.parse(line) as Action)
     if (version === 0 && !(parsed.some((a) => a.protocol) && parsed.some((a) => a.metaData))) {
       wrong(version, 'the first commit has no protocol or no metaData')

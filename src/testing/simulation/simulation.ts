@@ -1,0 +1,229 @@
+import { messageOf, PipelineError } from '../../errors.ts'
+import type { ObjectStore, TableFormat } from '../../ports.ts'
+import type { FlushLimits, RunBindings, RunSummary } from '../../runtime/bindings.ts'
+import type { PipelineSpec } from '../../topology/node.ts'
+import { Prng } from './prng.ts'
+import { QuietLog } from './quiet-log.ts'
+import {
+  DISTURBANCES,
+  type DisturbanceCounts,
+  type SimProcess,
+  SimScheduler,
+  type Weather,
+} from './scheduler.ts'
+import { SimClock, SimEntropy } from './sim-clock.ts'
+import { type SimRecording, SimRegistry, SimSource } from './sim-source.ts'
+import { SimObjects, SimStore } from './sim-store.ts'
+
+/** One seed: several processes of one pipeline on one lake, in bad weather, and then in calm until all is done. */
+export interface SimulationOptions {
+  readonly seed: number
+  readonly spec: PipelineSpec
+  readonly recording: SimRecording
+  /** The writers' schemas by id. */
+  readonly schemas: ReadonlyMap<number, string>
+  readonly run: (spec: PipelineSpec, bindings: RunBindings) => Promise<RunSummary>
+  readonly format: (store: ObjectStore) => TableFormat
+  /** Null: drawn from the seed. */
+  readonly weather: Weather | null
+}
+
+export interface SimulationResult {
+  /** The whole store when everything is done. */
+  readonly objects: ReadonlyMap<string, Uint8Array>
+  /** Of the process that found everything done, or null where none did. */
+  readonly summary: RunSummary | null
+  /** What must never happen, as sentences. */
+  readonly failures: readonly string[]
+  readonly trace: readonly string[]
+  readonly counts: DisturbanceCounts
+  readonly steps: number
+  readonly processes: number
+}
+
+const START_MS = 1_800_000_000_000
+const STORM_STEPS_MAX = 3_000
+const CALM_STEPS_MAX = 60_000
+const FINAL_ATTEMPTS_MAX = 12
+
+export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
+  const simulation = new Simulation(options)
+  await simulation.play()
+  return simulation.result()
+}
+
+class Simulation {
+  readonly #options: SimulationOptions
+  readonly #random: Prng
+  readonly #scheduler: SimScheduler
+  readonly #objects = new SimObjects()
+  readonly #failures: string[] = []
+  readonly #freshChance: number
+  readonly #initialProcesses: number
+  readonly #stopChance: number
+  #calm = false
+  #last: RunSummary | null = null
+  #summary: RunSummary | null = null
+
+  constructor(options: SimulationOptions) {
+    this.#options = options
+    this.#random = new Prng(options.seed)
+    this.#freshChance = this.#random.chance(0.15) ? 0.3 : 0
+    this.#initialProcesses = this.#random.pick([1, 1, 2, 3])
+    this.#stopChance = this.#random.chance(0.2) ? 0.3 : 0
+    const weather = options.weather ?? randomWeather(this.#random)
+    this.#scheduler = new SimScheduler(this.#random.fork(), weather, START_MS)
+    this.#scheduler.spawn = () => this.#spawn()
+  }
+
+  async play(): Promise<void> {
+    try {
+      await this.#storm()
+      await this.#finish()
+    } catch (error) {
+      this.#failures.push(
+        `the simulation stopped: ${error instanceof Error ? error.stack : messageOf(error)}`,
+      )
+    }
+  }
+
+  result(): SimulationResult {
+    return {
+      objects: this.#objects.objects,
+      summary: this.#summary,
+      failures: this.#failures,
+      trace: this.#scheduler.trace,
+      counts: this.#scheduler.counts,
+      steps: this.#scheduler.steps,
+      processes: this.#scheduler.processes.length,
+    }
+  }
+
+  async #storm(): Promise<void> {
+    for (let i = 0; i < this.#initialProcesses; i++) this.#spawn()
+    const restarts = this.#random.integer(0, 4)
+    let stepsLeft = this.#random.integer(50, STORM_STEPS_MAX)
+    for (let i = 0; i <= restarts && stepsLeft > 0; i++) {
+      const before = this.#scheduler.steps
+      await this.#scheduler.run(stepsLeft)
+      stepsLeft -= this.#scheduler.steps - before
+      if (i < restarts && stepsLeft > 0) this.#spawn()
+    }
+  }
+
+  async #finish(): Promise<void> {
+    this.#calm = true
+    this.#scheduler.becalm()
+    if (this.#random.chance(0.5)) this.#spawn()
+    if (!(await this.#scheduler.run(CALM_STEPS_MAX)))
+      return this.#fail('no progress: processes run on and on')
+    this.#scheduler.land(this.#random.integer(0, this.#scheduler.flightsCount))
+    for (let attempt = 0; attempt < FINAL_ATTEMPTS_MAX && this.#failures.length === 0; attempt++) {
+      this.#spawn()
+      if (!(await this.#scheduler.run(CALM_STEPS_MAX)))
+        return this.#fail('no progress: the last process runs on')
+      const outcome = this.#last?.outcome
+      if (outcome === 'completed' || outcome === 'nothing-to-do') return this.#proveRest()
+    }
+    this.#fail('no undisturbed process came to the end')
+  }
+
+  /** Whatever still arrives, one more start finds nothing to do and changes nothing. */
+  async #proveRest(): Promise<void> {
+    this.#scheduler.land(this.#scheduler.flightsCount)
+    this.#spawn()
+    const writes = this.#objects.writes
+    if (!(await this.#scheduler.run(CALM_STEPS_MAX)))
+      return this.#fail('no progress: a start with nothing to do')
+    this.#summary = this.#last
+    if (this.#summary?.outcome !== 'nothing-to-do') {
+      this.#fail(`all was done, but one more start ended as ${this.#summary?.outcome}`)
+    }
+    if (this.#objects.writes !== writes) this.#fail('a start with nothing to do changed something')
+  }
+
+  #spawn(): SimProcess {
+    const scheduler = this.#scheduler
+    const process = scheduler.start(`p${scheduler.processes.length + 1}`)
+    const random = this.#random.fork()
+    const fresh = !this.#calm && random.chance(this.#freshChance)
+    if (fresh) scheduler.say(`${process.name} begins a new incarnation`)
+    void this.#run(process, this.#bindings(process, random, fresh))
+    return process
+  }
+
+  async #run(process: SimProcess, bindings: RunBindings): Promise<void> {
+    const scheduler = this.#scheduler
+    let summary: RunSummary | null = null
+    try {
+      summary = await this.#options.run(this.#options.spec, bindings)
+      const pending = scheduler.pendingOf(process)
+      if (pending.length > 0)
+        this.#fail(`${process.name} ended (${summary.outcome}) before: ${pending.join('; ')}`)
+    } catch (error) {
+      const expected = error instanceof PipelineError && error.retryable && !this.#calm
+      if (!expected) this.#fail(`${process.name} failed: ${(error as Error).stack ?? messageOf(error)}`)
+      scheduler.say(`${process.name} throws ${messageOf(error)}`)
+    }
+    this.#last = summary
+    scheduler.ended(process, summary?.outcome ?? 'failed')
+  }
+
+  #bindings(process: SimProcess, random: Prng, fresh: boolean): RunBindings {
+    const { recording, schemas, format } = this.#options
+    const store = new SimStore(process, this.#objects)
+    const stopAfter = !this.#calm && random.chance(this.#stopChance) ? random.integer(0, 60) : null
+    const source = new SimSource(
+      process,
+      recording,
+      {
+        quietChance: random.pick([0, 0.1, 0.4]),
+        batchSizes: random.pick([[1], [1, 2, 7], [7, 1000], [1000]]),
+        stopAfter,
+      },
+      random.fork(),
+    )
+    return {
+      source,
+      registry: new SimRegistry(process, schemas),
+      lake: store,
+      format: format(store),
+      clock: new SimClock(process, this.#scheduler),
+      entropy: new SimEntropy(process.name, random.fork()),
+      log: new QuietLog((line) => this.#scheduler.say(`${process.name} log: ${line}`)),
+      flush: randomFlush(random),
+      fresh,
+      signal: process.stop.signal,
+      onProgress: null,
+    }
+  }
+
+  #fail(what: string): void {
+    this.#failures.push(what)
+  }
+}
+
+function randomFlush(random: Prng): FlushLimits {
+  return {
+    rowsMax: random.chance(0.2) ? 1000 : random.integer(1, 50),
+    bytesMax: random.chance(0.2) ? random.integer(100, 3_000) : 1_000_000,
+    everyMs: random.chance(0.2) ? random.pick([5, 100]) : null,
+    batchRecordsMax: random.pick([1, 3, 10, 100]),
+  }
+}
+
+function randomWeather(random: Prng): Weather {
+  // Each seed has its own climate: some disturbances are left out, so that the others are seen alone.
+  const weights = Object.fromEntries(
+    DISTURBANCES.map((kind) => [kind, random.chance(0.35) ? 0 : random.unit()]),
+  ) as Record<(typeof DISTURBANCES)[number], number>
+  if (Object.values(weights).every((weight) => weight === 0)) weights['crash-after'] = 1
+  return {
+    disturbance: random.pick([0.005, 0.02, 0.05, 0.15, 0.3]),
+    disturbancesMax: random.pick([0, 2, 5, 10, 25]),
+    spawnsMax: random.integer(0, 5),
+    stickiness: random.pick([0, 0.5, 0.9, 0.97]),
+    stepMsMax: random.pick([0, 2, 50]),
+    weights,
+  }
+}

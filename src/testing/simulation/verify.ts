@@ -1,0 +1,206 @@
+import type { PipelineSpec } from '../../topology/node.ts'
+import type { Cells, OracleResult } from '../oracle/oracle.ts'
+import type { Cell } from './jsonl-encoder.ts'
+import { objectKey, readTable, type ReadTable, tablePaths } from './table-reader.ts'
+
+/**
+ * Compares a lake with what the oracle says, at its end and at every version that a reader could have seen on the
+ * way: no row twice and none that should not be there; in bronze also no hole.
+ */
+export function verifyLake(
+  spec: PipelineSpec,
+  oracle: OracleResult,
+  objects: ReadonlyMap<string, Uint8Array>,
+  rowsOf: RowsOfFile = jsonlRows,
+): readonly string[] {
+  const wrong: string[] = []
+  const expected = new Map<string, readonly Cells[]>(oracle.tables)
+  const letters = oracle.deadLetters.map(({ reason, stage, record, value }) => ({
+    ...record,
+    _value: value,
+    reason,
+    stage,
+  }))
+  expected.set('dead_letters', letters)
+  for (const path of tablePaths(objects)) {
+    if (!expected.has(path)) wrong.push(`there is a table ${path} that the program does not have`)
+  }
+  const severalRevisions = spec.source.watermark?.idleAfterMs != null
+  for (const [path, rows] of expected) {
+    const table = readTable(objects, path)
+    wrong.push(...table.violations)
+    const files = new Map<string, readonly Cells[]>()
+    for (const { added } of table.versions) {
+      for (const file of added) {
+        const body = objects.get(objectKey(path, file))
+        files.set(file, body === undefined ? [] : rowsOf(body, path))
+      }
+    }
+    if (path.startsWith('gold/') && severalRevisions) wrong.push(...verifyRevisions(path, rows, table, files))
+    else wrong.push(...verifyRows(path, rows, table, files))
+    if (path.startsWith('bronze/')) wrong.push(...verifyPrefixes(rows, table, files))
+  }
+  return wrong
+}
+
+/** The rows of one file; a test that writes Parquet brings its own. */
+export type RowsOfFile = (body: Uint8Array, path: string) => readonly Cells[]
+
+const jsonlRows: RowsOfFile = (body) =>
+  utf8
+    .decode(body)
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Cells)
+
+/** Columns that are outside the comparison: they tell of the run, not of the input. */
+const OF_THE_RUN = new Set([
+  '_processed_at',
+  'message',
+  'stack',
+  'pipeline',
+  'incarnation',
+  'task',
+  'revision',
+])
+
+function textOf(path: string, row: Cells): string {
+  const names = Object.keys(row).filter((name) =>
+    path.startsWith('gold/') ? name !== 'revision' : !OF_THE_RUN.has(name),
+  )
+  return JSON.stringify(names.sort().map((name) => [name, row[name]]))
+}
+
+function verifyRows(
+  path: string,
+  expected: readonly Cells[],
+  table: ReadTable,
+  files: ReadonlyMap<string, readonly Cells[]>,
+): string[] {
+  const wrong: string[] = []
+  const missing = new Map<string, number>()
+  const count = (row: Cells, by: number): void => {
+    const text = textOf(path, row)
+    missing.set(text, (missing.get(text) ?? 0) + by)
+  }
+  for (const row of expected) count(row, 1)
+  for (const version of table.versions) {
+    for (const file of version.removed) for (const row of files.get(file)!) count(row, 1)
+    const added = version.added.flatMap((file) => files.get(file)!)
+    for (const row of added) count(row, -1)
+    for (const row of added) {
+      const text = textOf(path, row)
+      if (missing.get(text)! < 0) wrong.push(`${path} version ${version.version} has a row too many: ${text}`)
+      if (path.startsWith('gold/') && row['revision'] !== '0')
+        wrong.push(`${path}: a revision without idleness: ${text}`)
+    }
+  }
+  for (const [text, times] of missing) if (times > 0) wrong.push(`${path} lacks ${times} of ${text}`)
+  return wrong
+}
+
+/** With idle partitions a pane may be written several times; its last revision counts. */
+function verifyRevisions(
+  path: string,
+  expected: readonly Cells[],
+  table: ReadTable,
+  files: ReadonlyMap<string, readonly Cells[]>,
+): string[] {
+  const wrong: string[] = []
+  const active = [...table.active].flatMap((file) => files.get(file)!)
+  const keyNames = Object.keys(expected[0] ?? active[0] ?? {}).filter(
+    (name) => !/^a\d+_|^revision$/.test(name),
+  )
+  const keyOf = (row: Cells): string => JSON.stringify(keyNames.sort().map((name) => row[name]))
+  const panes = new Map<string, Cells[]>()
+  for (const row of active) {
+    const key = keyOf(row)
+    if (!panes.has(key)) panes.set(key, [])
+    panes.get(key)!.push(row)
+  }
+  for (const row of expected) {
+    const key = keyOf(row)
+    const revisions = (panes.get(key) ?? []).sort((a, b) => Number(a['revision']) - Number(b['revision']))
+    panes.delete(key)
+    const last = revisions.at(-1)
+    if (last === undefined) wrong.push(`${path} lacks ${textOf(path, row)}`)
+    else if (textOf(path, last) !== textOf(path, row)) {
+      wrong.push(`${path}: last revision ${textOf(path, last)}, expected ${textOf(path, row)}`)
+    }
+    revisions.forEach((one, i) => {
+      if (one['revision'] !== String(i))
+        wrong.push(`${path}: revision ${textCell(one['revision'])} of ${key} at place ${i}`)
+    })
+  }
+  for (const key of panes.keys()) wrong.push(`${path} has a pane that should not be: ${key}`)
+  return wrong
+}
+
+/** At every version, what bronze shows of a partition is a beginning of it. */
+function verifyPrefixes(
+  expected: readonly Cells[],
+  table: ReadTable,
+  files: ReadonlyMap<string, readonly Cells[]>,
+): string[] {
+  const wrong: string[] = []
+  const places = new Map<string, number>()
+  const counts = new Map<string, number>()
+  for (const row of expected) {
+    const partition = textCell(row['_partition'])
+    const place = counts.get(partition) ?? 0
+    places.set(`${partition}/${textCell(row['_offset'])}`, place)
+    counts.set(partition, place + 1)
+  }
+  const active = new Set<string>()
+  for (const { version, added, removed } of table.versions) {
+    for (const file of removed) active.delete(file)
+    for (const file of added) active.add(file)
+    const seen = new Map<string, { count: number; end: number }>()
+    for (const file of active) {
+      for (const row of files.get(file)!) {
+        const partition = textCell(row['_partition'])
+        const place = places.get(`${partition}/${textCell(row['_offset'])}`) ?? 0
+        const before = seen.get(partition) ?? { count: 0, end: 0 }
+        seen.set(partition, { count: before.count + 1, end: Math.max(before.end, place + 1) })
+      }
+    }
+    for (const [partition, { count, end }] of seen) {
+      if (end > count) wrong.push(`${table.path} version ${version} has a hole in partition ${partition}`)
+    }
+  }
+  return wrong
+}
+
+function countsText(counts: Readonly<Record<string, number>>): string {
+  const present = Object.entries(counts).filter(([, count]) => count !== 0)
+  return JSON.stringify(present.sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+function textCell(cell: Cell | undefined): string {
+  return typeof cell === 'string' ? cell : JSON.stringify(cell)
+}
+
+/** The counts of the last summary against the oracle's. */
+export function verifyTotals(
+  oracle: OracleResult,
+  totals: {
+    readonly records: number
+    readonly deadLetters: Readonly<Record<string, number>>
+    readonly late: Readonly<Record<string, number>>
+    readonly dropped: Readonly<Record<string, number>>
+  },
+): readonly string[] {
+  const deadLetters: Record<string, number> = {}
+  for (const { reason } of oracle.deadLetters) deadLetters[reason] = (deadLetters[reason] ?? 0) + 1
+  const pairs: [string, string, string][] = [
+    ['records', String(totals.records), String(oracle.records)],
+    ['dead letters', countsText(totals.deadLetters), countsText(deadLetters)],
+    ['late rows', countsText(totals.late), countsText(oracle.late)],
+    ['dropped rows', countsText(totals.dropped), countsText(oracle.dropped)],
+  ]
+  return pairs
+    .filter(([, found, expected]) => found !== expected)
+    .map(([name, found, expected]) => `total of ${name} is ${found}, expected ${expected}`)
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })

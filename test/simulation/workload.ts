@@ -1,0 +1,161 @@
+import { Prng } from '../../src/testing/simulation/prng.ts'
+import type { SimPartition } from '../../src/testing/simulation/sim-source.ts'
+import type { OraclePartition, OracleRecord, Row } from '../../src/testing/oracle/oracle.ts'
+import type { PipelineSpec } from '../../src/topology/node.ts'
+import { randomPipeline } from './random-pipeline.ts'
+import { decodeReading, encodeReading, framed, SCHEMA_ID } from './reading-schema.ts'
+
+/** A random input and a random pipeline over it. */
+export interface Workload {
+  readonly spec: PipelineSpec
+  readonly partitions: readonly (SimPartition & OraclePartition)[]
+}
+
+export function randomWorkload(seed: number): Workload {
+  const random = new Prng(seed ^ 0x5eed)
+  const spec = randomPipeline(random.fork())
+  const partitionCount = random.pick([1, 1, 2, 2, 3])
+  const recordsMax = random.pick([5, 20, 60, 120])
+  const world = new InputWorld(random, spec)
+  const partitions = Array.from({ length: partitionCount }, (_, partition) => ({
+    id: `readings-${partition}`,
+    topic: 'readings',
+    partition,
+    records: world.records(random.integer(0, recordsMax)),
+  }))
+  return { spec, partitions }
+}
+
+const ARRIVAL_BASE_MS = 1_700_000_000_000
+const HOUR_MS = 3_600_000
+const FARES = [0.1, 0.2, 0.30000000000000004, 12.5, 1e16, 1, -1e16, 1e-300, -0, 0, 2 ** 53, 1e308, 3.3, -7.25]
+const ZONES = ['a', 'b', 'c', 'ä', '', '\u{1F600}', '\uFFEE', 'north west', 'a=b/c%']
+
+/** How the input of one workload looks. */
+class InputWorld {
+  readonly #random: Prng
+  readonly #spec: PipelineSpec
+  /** From arrival to event time, in milliseconds; some pipelines live before 1970. */
+  readonly #shiftMs: number
+  readonly #badShare: number
+  readonly #idCount: number
+  readonly #zoneCount: number
+  readonly #stepMsMax: number
+  readonly #delayMsMax: number
+
+  constructor(random: Prng, spec: PipelineSpec) {
+    this.#random = random
+    this.#spec = spec
+    this.#shiftMs = random.pick([0, 0, 0, -ARRIVAL_BASE_MS, -ARRIVAL_BASE_MS - 100 * HOUR_MS])
+    this.#badShare = random.pick([0, 0.02, 0.1, 0.3])
+    this.#idCount = random.pick([3, 10, 1000])
+    this.#zoneCount = random.integer(1, ZONES.length)
+    this.#stepMsMax = random.pick([50, 2_000, 20_000])
+    this.#delayMsMax = random.pick([0, 1_000, 60_000])
+  }
+
+  records(count: number): readonly OracleRecord[] {
+    const random = this.#random
+    const records: OracleRecord[] = []
+    let arrivalMs = ARRIVAL_BASE_MS + random.integer(0, 60_000)
+    let offset = random.pick([0, 0, 1000])
+    for (let i = 0; i < count; i++) {
+      arrivalMs += random.chance(0.03) ? random.integer(0, HOUR_MS) : random.integer(0, this.#stepMsMax)
+      const row = this.#row(arrivalMs)
+      records.push({
+        offset,
+        timestampMs: arrivalMs - random.integer(0, 50),
+        arrivalMs,
+        key: random.chance(0.2) ? null : new TextEncoder().encode(row['id'] as string),
+        headers: random.chance(0.9) ? null : this.#headers(),
+        ...(random.chance(this.#badShare) ? this.#badMessage(row) : this.#message(row)),
+      })
+      offset += random.chance(0.1) ? random.integer(2, 9) : 1
+    }
+    return records
+  }
+
+  #row(arrivalMs: number): Row {
+    const random = this.#random
+    const late = random.chance(0.1)
+    const delayMs = late ? random.integer(0, HOUR_MS) : random.integer(0, this.#delayMsMax)
+    const future = random.chance(0.03)
+    const limitMs = this.#spec.source.watermark?.futureLimitMs ?? 0
+    const timeMs = future
+      ? arrivalMs + limitMs + random.integer(-2, 2 * HOUR_MS)
+      : arrivalMs + this.#shiftMs - delayMs
+    const nullable = <T>(value: T): T | null => (random.chance(0.15) ? null : value)
+    return {
+      id: `k${random.integer(1, this.#idCount)}`,
+      zone: nullable(ZONES[random.integer(0, this.#zoneCount - 1)]!),
+      level: random.chance(0.05) ? random.pick([-(2 ** 31), 2 ** 31 - 1]) : random.integer(-1, 9),
+      distance: nullable(
+        random.chance(0.1) ? 2n ** 53n + BigInt(random.bits()) : BigInt(random.integer(-50, 5000)),
+      ),
+      fare: random.chance(0.02) ? random.pick([Number.NaN, Infinity, -Infinity]) : random.pick(FARES),
+      weight: nullable(random.chance(0.5) ? random.unit() * 10 ** random.integer(-20, 20) : -random.unit()),
+      price: nullable({ unscaled: BigInt(random.integer(-100_000, 2_000_000)), scale: 2 }),
+      open: random.chance(0.5),
+      at: random.chance(0.05) ? null : timeMs,
+      seen: BigInt(timeMs) * 1000n + BigInt(random.integer(0, 999)),
+      note: random.chance(0.7) ? null : 'seen by a person',
+    }
+  }
+
+  #message(row: Row): Message {
+    const distance = row['distance'] as bigint | null
+    const old = this.#random.chance(0.3) && (distance === null || BigInt.asIntN(32, distance) === distance)
+    const decoded = old ? { ...row, note: null } : row
+    return {
+      value: encodeReading(row, old),
+      schemaId: old ? SCHEMA_ID.old : SCHEMA_ID.current,
+      decoded: { kind: 'row', row: decoded },
+    }
+  }
+
+  #badMessage(row: Row): Message {
+    const random = this.#random
+    const good = encodeReading(row, false)
+    switch (random.integer(0, 7)) {
+      case 0:
+        return refused(null, null)
+      case 1:
+        return refused(new Uint8Array(0), null)
+      case 2:
+        return refused(good.slice(0, random.integer(1, 4)), null)
+      case 3:
+        return refused(good.slice(0, random.integer(5, good.length - 1)), SCHEMA_ID.current)
+      case 4:
+        return refused(framed(SCHEMA_ID.unknown, good.subarray(5)), SCHEMA_ID.unknown, 'unknown-schema')
+      case 5:
+        return refused(framed(SCHEMA_ID.other, good.subarray(5)), SCHEMA_ID.other, 'incompatible-schema')
+      case 6:
+        return refused(new TextEncoder().encode('{"id":"k1"}'), null)
+      default: {
+        const flipped = good.slice()
+        flipped[random.integer(5, good.length - 1)]! ^= 1 << random.integer(0, 7)
+        const decoded = decodeReading(flipped)
+        if (decoded === null) return refused(flipped, SCHEMA_ID.current)
+        return { value: flipped, schemaId: SCHEMA_ID.current, decoded: { kind: 'row', row: decoded } }
+      }
+    }
+  }
+
+  #headers(): OracleRecord['headers'] {
+    const random = this.#random
+    return Array.from({ length: random.integer(0, 2) }, () => ({
+      key: random.pick(['trace', 'origin', '']),
+      value: random.chance(0.2) ? null : Uint8Array.of(random.integer(0, 255)),
+    }))
+  }
+}
+
+type Message = Pick<OracleRecord, 'value' | 'decoded' | 'schemaId'>
+
+function refused(
+  value: Uint8Array | null,
+  schemaId: number | null,
+  reason: 'undecodable' | 'unknown-schema' | 'incompatible-schema' = 'undecodable',
+): Message {
+  return { value, schemaId, decoded: { kind: 'refused', reason } }
+}
