@@ -42,14 +42,15 @@ export type NumericKind = OrNull<'int' | 'long' | 'float' | 'double' | 'decimal'
 export type OrderedKind =
   | NumericKind
   | TimestampKind
-  | OrNull<'date' | 'time-millis' | 'time-micros' | 'string'>
+  | OrNull<'date' | 'time-millis' | 'time-micros' | 'string' | 'bytes'>
 /** What can be a key: float and double cannot, because NaN and -0 have no one answer to "is it the same?". */
 export type GroupableKind =
   | TimestampKind
   | OrNull<'string' | 'int' | 'long' | 'boolean' | 'enum' | 'date' | 'uuid'>
 /** What a folder can be named by. */
 export type PartitionKind = OrNull<'string' | 'int' | 'long' | 'boolean' | 'enum' | 'date' | 'uuid'>
-export type DictionaryKind = OrNull<'string' | 'uuid' | 'enum'>
+/** Values that can repeat. Booleans gain nothing by a dictionary. */
+export type DictionaryKind = OrderedKind | OrNull<'uuid' | 'enum'>
 
 /** Names of top-level fields of some kinds. */
 export type FieldOf<Kinds, Kind> = unknown extends Kinds

@@ -1,6 +1,7 @@
 import { PipelineError } from '../errors.ts'
 import type { CircuitBreakerSpec, PipelineSpec, TableNode } from './node.ts'
-import { sourcesOf, throwProblems, validatePipeline } from './validate.ts'
+import { shown, throwProblems } from './problem.ts'
+import { sourcesOf, validatePipeline } from './validate.ts'
 
 export interface PipelineOptions {
   readonly name: string
@@ -22,7 +23,7 @@ export function pipeline(options: PipelineOptions): PipelineSpec {
   const { name, tables, circuitBreaker = {} } = options
   const source = sourcesOf(tables)[0]
   if (source === undefined) {
-    throw new PipelineError('NO_TABLES', `pipeline '${String(name)}' has no tables`, {
+    throw new PipelineError('NO_TABLES', `pipeline ${shown(name)} has no tables`, {
       advice: "List at least one, as in tables: [bronze('trips', trips)].",
     })
   }

@@ -21,7 +21,8 @@ import type {
 } from './node.ts'
 import type { ExpectRules, FieldRule } from './rule.ts'
 import type { AvroSchema } from './schema.ts'
-import { requireValid } from './validate.ts'
+import { checkStep } from './check-step.ts'
+import { throwProblems } from './problem.ts'
 import type { WindowOptions } from './window.ts'
 
 export interface StreamOptions<Kinds> {
@@ -118,7 +119,7 @@ export function stream<Row, Kinds>(
     eventTime: options?.eventTime ?? null,
     watermark: options?.watermark ?? null,
   }
-  requireValid(node)
+  throwProblems(checkStep(node))
   return { ...rowStream<Row, Kinds>(node), node }
 }
 
@@ -141,7 +142,7 @@ function rowStream<Row, Kinds>(node: RowNode): RowStream<Row, Kinds> {
 }
 
 function next<Row, Kinds>(node: RowNode): RowStream<Row, Kinds> {
-  requireValid(node)
+  throwProblems(checkStep(node))
   return rowStream(node)
 }
 
@@ -174,7 +175,7 @@ function keyedStream<Row, Kinds, Path extends string>(
 function aggregateStream<Row, Kinds, ResultKinds, Late extends LatePolicy>(
   node: AggregateNode,
 ): AggregateStream<Row, Kinds, ResultKinds, Late> {
-  requireValid(node)
+  throwProblems(checkStep(node))
   const late: LateRows<Row, Kinds> = { node: { kind: 'late', input: node } }
   return { node, late: late as AggregateStream<Row, Kinds, ResultKinds, Late>['late'] }
 }

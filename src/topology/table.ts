@@ -1,7 +1,8 @@
 import type { DictionaryKind, FieldOf, InstantKind, OrNull, PartitionKind, TimestampKind } from './kinds.ts'
 import type { LatePolicy, PartitionSpec, TableNode } from './node.ts'
 import type { AggregateStream, LateRows, RowStream, SourceStream } from './stream.ts'
-import { requireValidTable } from './validate.ts'
+import { checkTable } from './check-table.ts'
+import { throwProblems } from './problem.ts'
 
 export interface TableOptions<Kinds> {
   /** Folders of the table: a field, or the UTC day, hour or month of one; several make nested folders. */
@@ -108,7 +109,7 @@ function table<Kinds>(
       dictionary: options.dictionary ?? null,
     },
   }
-  requireValidTable(node)
+  throwProblems(checkTable(node))
   return node
 }
 

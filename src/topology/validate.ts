@@ -1,35 +1,165 @@
-import { PipelineError } from '../errors.ts'
-import type { AggregateNode, PipelineSpec, RowNode, SourceNode, TableNode } from './node.ts'
+import { checkName, sourceOf } from './check-option.ts'
+import { checkStep } from './check-step.ts'
+import { checkTable } from './check-table.ts'
+import type {
+  AggregateNode,
+  CircuitBreakerSpec,
+  LateNode,
+  PipelineSpec,
+  RowNode,
+  SourceNode,
+  TableNode,
+} from './node.ts'
+import { type Problem, problem, stepLabel, tablePath } from './problem.ts'
 
-/** One thing that is wrong with a program. */
-export interface Problem {
-  readonly code: string
-  /** The step or table: "expect 'sane'", 'silver/trips'. */
-  readonly step: string
-  readonly message: string
-  readonly advice: string
+type Step = RowNode | AggregateNode
+
+/** Everything that is wrong with a pipeline: its steps from the source on, then its tables, then itself. */
+export function validatePipeline(spec: PipelineSpec): readonly Problem[] {
+  const steps = stepsOf(spec.tables)
+  const stepProblems = steps.flatMap(checkStep)
+  return [
+    ...stepProblems,
+    // A table's columns are known only where its steps are right.
+    ...(stepProblems.length === 0 ? spec.tables.flatMap(checkTable) : []),
+    ...checkName(spec.name, 'pipeline'),
+    ...checkNames(steps, spec.tables),
+    ...checkSources(spec.tables),
+    ...checkLateRows(steps, spec.tables),
+    ...checkCircuitBreaker(spec.circuitBreaker),
+  ]
 }
 
-export function requireValid(_node: RowNode | AggregateNode): void {}
-export function requireValidTable(_table: TableNode): void {}
-
-export function sourcesOf(tables: readonly TableNode[]): readonly SourceNode[] {
-  const sources = new Set<SourceNode>()
-  for (const table of tables) {
-    let node: RowNode | AggregateNode = table.input
-    while (node.kind !== 'source') node = node.input
-    sources.add(node)
+/** All steps of the tables, each once, inputs first. */
+export function stepsOf(tables: readonly TableNode[]): readonly Step[] {
+  const steps = new Set<Step>()
+  const add = (node: Step): void => {
+    if (steps.has(node)) return
+    if (node.kind !== 'source') add(node.input)
+    steps.add(node)
   }
-  return [...sources]
+  for (const { input } of tables) add(input)
+  return [...steps]
 }
 
-/** Everything that is wrong with a pipeline, in the order of its steps. */
-export function validatePipeline(_spec: PipelineSpec): readonly Problem[] {
-  return []
+/** The streams that the tables read in the end: one, in a pipeline that is right. */
+export function sourcesOf(tables: readonly TableNode[]): readonly SourceNode[] {
+  return [...new Set(tables.map(({ input }) => sourceOf(input)))]
 }
 
-export function throwProblems(problems: readonly Problem[]): void {
-  const first = problems[0]
-  if (first === undefined) return
-  throw new PipelineError(first.code, first.message, { advice: first.advice })
+function checkNames(steps: readonly Step[], tables: readonly TableNode[]): readonly Problem[] {
+  const named = steps.filter((node): node is Exclude<Step, LateNode> => node.kind !== 'late')
+  return [
+    ...repeated(named, ({ name }) => name).map((node) =>
+      problem(
+        'DUPLICATE_NAME',
+        stepLabel(node),
+        'another step has this name',
+        'Give each step a name of its own: its state is found by it.',
+      ),
+    ),
+    ...repeated(tables, tablePath).map((table) =>
+      problem(
+        'DUPLICATE_NAME',
+        `table ${tablePath(table)}`,
+        'another table has this name',
+        'Give each table of a layer a name of its own.',
+      ),
+    ),
+  ]
+}
+
+/** Those whose key an earlier one has. */
+function repeated<T>(values: readonly T[], keyOf: (value: T) => string): readonly T[] {
+  const seen = new Set<string>()
+  return values.filter((value) => {
+    const key = keyOf(value)
+    if (seen.has(key)) return true
+    seen.add(key)
+    return false
+  })
+}
+
+function checkSources(tables: readonly TableNode[]): readonly Problem[] {
+  const sources = sourcesOf(tables)
+  if (sources.length <= 1) return []
+  const names = sources.map(({ name }) => `'${name}'`).join(' and ')
+  return [
+    problem(
+      'SEVERAL_SOURCES',
+      'pipeline',
+      `the tables read from ${sources.length} streams: ${names}`,
+      'A pipeline reads one stream. Call stream() once and keep what it returns, or make a pipeline for each.',
+    ),
+  ]
+}
+
+/** Late rows that are kept must go somewhere, and those that are not kept cannot. */
+function checkLateRows(steps: readonly Step[], tables: readonly TableNode[]): readonly Problem[] {
+  const lateTables = tables.filter(({ input }) => input.kind === 'late')
+  return steps.flatMap((node) => {
+    if (node.kind === 'late') return checkLate(node, tables)
+    if (node.kind !== 'aggregate' || node.late !== 'side-table') return []
+    if (lateTables.some(({ input }) => input.kind === 'late' && input.input === node)) return []
+    return [
+      problem(
+        'LATE_ROWS',
+        stepLabel(node),
+        "late: 'side-table' and no table takes them",
+        `Add silver('${node.name}_late', ….late) to the tables, or choose 'dead-letter' or 'drop'.`,
+      ),
+    ]
+  })
+}
+
+function checkLate(late: LateNode, tables: readonly TableNode[]): readonly Problem[] {
+  const aggregate = late.input
+  const problems: Problem[] = []
+  if (aggregate.late !== 'side-table') {
+    problems.push(
+      problem(
+        'LATE_ROWS',
+        stepLabel(late),
+        `they are not kept: late is '${aggregate.late}'`,
+        "Say so at the window: { allowedLateness, late: 'side-table' }.",
+      ),
+    )
+  }
+  if (!tables.some(({ input }) => input === aggregate)) {
+    problems.push(
+      problem(
+        'LATE_ROWS',
+        stepLabel(late),
+        'the aggregate itself is in no table',
+        `Add gold('${aggregate.name}', …) to the tables.`,
+      ),
+    )
+  }
+  return problems
+}
+
+function checkCircuitBreaker(breaker: CircuitBreakerSpec | null): readonly Problem[] {
+  if (breaker === null) return []
+  const problems: Problem[] = []
+  if (!(breaker.maxShare >= 0 && breaker.maxShare < 1)) {
+    problems.push(
+      problem(
+        'INVALID_OPTION',
+        'circuitBreaker',
+        `maxShare is ${String(breaker.maxShare)}`,
+        'It is a share below 1, as in 0.5. False turns the breaker off.',
+      ),
+    )
+  }
+  if (!Number.isSafeInteger(breaker.sample) || breaker.sample < 1) {
+    problems.push(
+      problem(
+        'INVALID_OPTION',
+        'circuitBreaker',
+        `sample is ${String(breaker.sample)}`,
+        'It is a whole number of records, at least 1.',
+      ),
+    )
+  }
+  return problems
 }
