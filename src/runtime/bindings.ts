@@ -1,3 +1,4 @@
+import type { Totals } from '../engine/totals.ts'
 import type { Clock, Entropy, Log, ObjectStore, SchemaRegistry, Source, TableFormat } from '../ports.ts'
 
 /** Everything a pipeline is bound to for one run: the same driver runs in production, a replay and the simulator. */
@@ -53,19 +54,6 @@ export interface RunSummary {
   /** Counts since the incarnation began, over all tasks. */
   readonly totals: Totals
   readonly tables: readonly TableSummary[]
-}
-
-/** Counts of one task since its incarnation began; they travel in every checkpoint record. */
-export interface Totals {
-  readonly records: number
-  /** By reason. */
-  readonly deadLetters: Readonly<Record<string, number>>
-  /** Late rows by the name of the aggregate, wherever they went. */
-  readonly late: Readonly<Record<string, number>>
-  /** Rows dropped by the name of the step: filter, map, dedupe. */
-  readonly dropped: Readonly<Record<string, number>>
-  /** Rows that left for a table, by its path. */
-  readonly rows: Readonly<Record<string, number>>
 }
 
 export interface TableSummary {

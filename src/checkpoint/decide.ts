@@ -1,0 +1,67 @@
+import { PipelineError } from '../errors.ts'
+import type { StagedName } from './keys.ts'
+import type { ChainRecord, DataRecord } from './record.ts'
+
+/** Decisions about a chain, from facts that the runtime has read. Nothing here does anything. */
+
+/** Where a claimant puts its claim. */
+export type ClaimDecision =
+  | { readonly kind: 'claim'; readonly epoch: number }
+  /** The incarnation has been replaced. */
+  | { readonly kind: 'sealed' }
+
+/** `head` is the chain's newest record; null for an empty chain. */
+export function decideClaim(head: ChainRecord | null): ClaimDecision {
+  if (head === null) return { kind: 'claim', epoch: 0 }
+  return head.kind === 'seal' ? { kind: 'sealed' } : { kind: 'claim', epoch: head.epoch + 1 }
+}
+
+/** A claim holds only where the list that the claimant restores from ends in it. */
+export function claimHolds(epochs: readonly number[], claim: number): boolean {
+  return epochs.at(-1) === claim
+}
+
+/** Epochs are contiguous. A hole means that somebody deleted a record. */
+export function assertContiguous(task: string, epochs: readonly number[]): void {
+  for (let i = 1; i < epochs.length; i++) {
+    if (epochs[i] !== epochs[i - 1]! + 1) {
+      throw new PipelineError('CHAIN_GAP', `the chain of ${task} has no record ${epochs[i - 1]! + 1}`, {
+        advice: 'The lake was changed by something else than Millrace. Restore the object, or begin again with --fresh.',
+      })
+    }
+  }
+}
+
+/** The first epoch that a claimant must read: at or below it everything was published when `last` was written. */
+export function redoFrom(last: DataRecord, tables: readonly string[]): number {
+  return Math.min(...tables.map((path) => (last.published[path] ?? -1) + 1), last.epoch)
+}
+
+/** The data records of which a table may lack something, ascending. `markers` holds each table's txn of the task. */
+export function decideRedo(
+  records: readonly ChainRecord[],
+  markers: ReadonlyMap<string, number>,
+): readonly DataRecord[] {
+  return records.filter(
+    (record): record is DataRecord =>
+      record.kind === 'data' &&
+      Object.entries(record.files).some(([path, files]) => files.length > 0 && (markers.get(path) ?? -1) < record.epoch),
+  )
+}
+
+export interface OrphanFacts {
+  /** The newest data record restored from; −1 where there is none. */
+  readonly lastDataEpoch: number
+  /** Our own claim. */
+  readonly claim: number
+  /** Every key that a listed record names. */
+  readonly named: ReadonlySet<string>
+}
+
+/**
+ * A staged file is an orphan when its epoch is above the last data record, its writer claimed before us, and no record names it.
+ * "Record e exists and does not name the file" would not do: a sleeper's late put can make it true of a published file.
+ */
+export function isOrphan(key: string, name: StagedName, facts: OrphanFacts): boolean {
+  return name.epoch > facts.lastDataEpoch && name.claim < facts.claim && !facts.named.has(key)
+}

@@ -1,0 +1,97 @@
+/** Every key that Millrace writes outside a table's own log, in one place. */
+
+const EPOCH_DIGITS = 12
+const INCARNATION_DIGITS = 6
+export const MERGE_TASK = 'merge-0'
+
+/** Who staged a file, as its name says. */
+export interface StagedName {
+  readonly epoch: number
+  readonly claim: number
+  readonly nonce: string
+}
+
+export class ChainKeys {
+  readonly #root: string
+  readonly #pipeline: string
+  readonly #incarnation: number
+
+  constructor(pipeline: string, incarnation: number) {
+    this.#root = `_millrace/${pipeline}/${pad(incarnation, INCARNATION_DIGITS)}`
+    this.#pipeline = pipeline
+    this.#incarnation = incarnation
+  }
+
+  static incarnationPrefix(pipeline: string): string {
+    return `_millrace/${pipeline}/incarnations/`
+  }
+
+  static incarnation(pipeline: string, incarnation: number): string {
+    return `${ChainKeys.incarnationPrefix(pipeline)}${pad(incarnation, INCARNATION_DIGITS)}.json`
+  }
+
+  /** All chains of the incarnation. */
+  get root(): string {
+    return `${this.#root}/`
+  }
+
+  chainPrefix(task: string): string {
+    return `${this.#root}/${task}/`
+  }
+
+  record(task: string, epoch: number): string {
+    return `${this.chainPrefix(task)}${pad(epoch, EPOCH_DIGITS)}.json`
+  }
+
+  stagedPrefix(task: string): string {
+    return `${this.#root}/_staged/${task}/`
+  }
+
+  /** State and partials. `kind` is a word. */
+  staged(task: string, name: StagedName, kind: string): string {
+    return `${this.stagedPrefix(task)}${stem(name)}-${kind}.json`
+  }
+
+  /** The names of a task's files in any table begin with this. */
+  filePrefix(task: string): string {
+    return `${this.#pipeline}-${this.#incarnation}-${task}-`
+  }
+
+  /** A data file's name, without its folder. */
+  file(task: string, name: StagedName, index: number, extension: string): string {
+    return `${this.filePrefix(task)}${stem(name)}-${index}.${extension}`
+  }
+
+  /** The appId of a task in the tables' logs. */
+  appId(task: string): string {
+    return `${this.#pipeline}/${this.#incarnation}/${task}`
+  }
+
+  /** The appId whose version is the newest incarnation that has written to a table. */
+  get incarnationAppId(): string {
+    return this.#pipeline
+  }
+}
+
+/** The epoch in a record's key; null where it is something else. */
+export function epochOfRecordKey(key: string): number | null {
+  const match = /\/(\d{12})\.json$/.exec(key)
+  return match === null ? null : Number(match[1])
+}
+
+/** Reads a staged name that follows `prefix` in a key. Null where it is something else. */
+export function parseStagedName(key: string, prefix: string): StagedName | null {
+  const at = key.lastIndexOf(prefix)
+  if (at < 0) return null
+  const match = /^(\d{12})-(\d{12})-([0-9a-z]+)-/.exec(key.slice(at + prefix.length))
+  if (match === null) return null
+  return { epoch: Number(match[1]), claim: Number(match[2]), nonce: match[3]! }
+}
+
+function stem(name: StagedName): string {
+  return `${pad(name.epoch, EPOCH_DIGITS)}-${pad(name.claim, EPOCH_DIGITS)}-${name.nonce}`
+}
+
+function pad(value: number, digits: number): string {
+  return String(value).padStart(digits, '0')
+}

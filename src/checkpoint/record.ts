@@ -1,0 +1,112 @@
+import { PipelineError } from '../errors.ts'
+import type { MergeState } from '../engine/merge-task.ts'
+import type { PartitionState } from '../engine/partition-task.ts'
+import type { StagedFile } from '../ports.ts'
+
+/**
+ * The records of an epoch chain: immutable JSON, one per epoch, put only where there is none. docs/checkpoints.md describes them
+ * field by field for those who read them without Millrace.
+ */
+export type ChainRecord = DataRecord | ClaimRecord | SealRecord
+
+export const RECORD_VERSION = 1
+
+interface RecordBase {
+  readonly version: typeof RECORD_VERSION
+  readonly pipeline: string
+  readonly incarnation: number
+  readonly task: string
+  readonly epoch: number
+  /** Names the writer of this very record: by it a put whose answer was lost is told from one that lost. */
+  readonly nonce: string
+  /** Correlation id of the run. */
+  readonly run: string
+  readonly writtenMs: number
+}
+
+/** Work: what the epoch read, what it staged, and the state after it. */
+export interface DataRecord extends RecordBase {
+  readonly kind: 'data'
+  /** The epoch of the claim under which this was written. */
+  readonly claim: number
+  /** By table path. Relative to the table's folder. */
+  readonly files: Readonly<Record<string, readonly StagedFile[]>>
+  /** By table path: the newest epoch of this task that was known to be published when this was written. */
+  readonly published: Readonly<Record<string, number>>
+  readonly work: PartitionWork | MergeWork
+}
+
+export interface PartitionWork {
+  readonly type: 'partition'
+  readonly state: PartitionState
+  readonly records: number
+  /** Keys of the staged dedupe sets: a snapshot, then changes, to be applied in this order. */
+  readonly dedupe: readonly string[]
+  /** Key of the staged partials. */
+  readonly partials: string | null
+}
+
+export interface MergeWork {
+  readonly type: 'merge'
+  readonly state: MergeState
+  /** What this epoch folded, in this order: all epochs of a task from `first` to `last`. */
+  readonly folded: readonly FoldedEpochs[]
+  /** The newest snapshot of the panes, of this epoch or an earlier one. Null before the first. */
+  readonly snapshot: SnapshotRef | null
+}
+
+export interface FoldedEpochs {
+  readonly task: string
+  readonly first: number
+  readonly last: number
+}
+
+export interface SnapshotRef {
+  readonly key: string
+  readonly epoch: number
+}
+
+/** By which a new owner takes over. No work; moves no watermark. */
+export interface ClaimRecord extends RecordBase {
+  readonly kind: 'claim'
+}
+
+/** The end of a chain whose incarnation has been replaced: nobody claims past it. */
+export interface SealRecord extends RecordBase {
+  readonly kind: 'seal'
+}
+
+/** JSON text of a record. Infinities are the strings 'Infinity' and '-Infinity'. */
+export function encodeRecord(record: ChainRecord): string {
+  return `${JSON.stringify(record, writeInfinity)}\n`
+}
+
+/** Reads what `encodeRecord` wrote. Throws RECORD_UNREADABLE, naming the key. */
+export function decodeRecord(key: string, text: string): ChainRecord {
+  let record: ChainRecord
+  try {
+    record = JSON.parse(text, readInfinity) as ChainRecord
+  } catch (error) {
+    throw new PipelineError('RECORD_UNREADABLE', `checkpoint record ${key} is not JSON`, {
+      cause: error,
+      advice: 'The lake was changed by something else than Millrace. Restore the object, or begin again with --fresh.',
+    })
+  }
+  if (record.version !== RECORD_VERSION) {
+    throw new PipelineError('RECORD_VERSION', `checkpoint record ${key} has version ${String(record.version)}`, {
+      advice: `This Millrace reads version ${RECORD_VERSION}. Run the version that wrote it, or begin again with --fresh.`,
+    })
+  }
+  return record
+}
+
+/** For staged state too. */
+export function writeInfinity(_key: string, value: unknown): unknown {
+  return typeof value === 'number' && Math.abs(value) === Infinity ? String(value) : value
+}
+
+/** Only times can be infinite, and their names say that they are times. */
+export function readInfinity(key: string, value: unknown): unknown {
+  if (value === 'Infinity' && key.endsWith('Ms')) return Infinity
+  return value === '-Infinity' && key.endsWith('Ms') ? -Infinity : value
+}

@@ -1,0 +1,52 @@
+import { type ColumnBatch, createBatch, truncateBatch } from '../columns/column.ts'
+import type { Field } from '../columns/column-type.ts'
+
+/** Row indices that grow. */
+export class Selection {
+  rows = new Int32Array(1024)
+  count = 0
+
+  reserve(count: number): void {
+    if (count <= this.rows.length) return
+    const rows = new Int32Array(Math.max(count, this.rows.length * 2))
+    rows.set(this.rows.subarray(0, this.count))
+    this.rows = rows
+  }
+
+  append(from: Selection): void {
+    this.reserve(this.count + from.count)
+    this.rows.set(from.rows.subarray(0, from.count), this.count)
+    this.count += from.count
+  }
+}
+
+/**
+ * The rows of one epoch as columns, made by the source or by a map step. Beside the columns, and only for the rows of the range
+ * in hand (`base` and above): each row's event time, the watermark that it found, and its record in the raw batch.
+ */
+export class Frame {
+  readonly batch: ColumnBatch
+  base = 0
+  /** By row − base. */
+  timesMs = new Float64Array(0)
+  watermarksMs = new Float64Array(0)
+  records = new Int32Array(0)
+
+  constructor(fields: readonly Field[]) {
+    this.batch = createBatch(fields)
+  }
+
+  /** Starts a range of at most `rows` rows. */
+  startRange(rows: number): void {
+    this.base = this.batch.length
+    if (rows <= this.timesMs.length) return
+    this.timesMs = new Float64Array(rows)
+    this.watermarksMs = new Float64Array(rows)
+    this.records = new Int32Array(rows)
+  }
+
+  clear(): void {
+    truncateBatch(this.batch, 0)
+    this.base = 0
+  }
+}

@@ -1,0 +1,73 @@
+import { compileDecoder, type RecordDecoder } from '../avro/decoder.ts'
+import { type AvroType, parseAvroSchema } from '../avro/schema-model.ts'
+import { messageOf, PipelineError } from '../errors.ts'
+import type { RecordBatch } from '../ports.ts'
+import type { DeadLetterReason } from './dead-letter.ts'
+
+/** What the registry's answer for a schema id comes to. */
+export type WriterSchema =
+  | { readonly kind: 'decoder'; readonly decoder: RecordDecoder }
+  | { readonly kind: 'refused'; readonly reason: DeadLetterReason; readonly message: string }
+
+/** A Confluent frame: a zero byte, then the schema id as a big-endian int32. */
+export const FRAME_BYTES = 5
+
+/** The schema id in the frame of record i; −1 where there is no frame. */
+export function schemaIdOf(batch: RecordBatch, index: number): number {
+  const start = batch.valueStart[index]!
+  if (batch.valueEnd[index]! - start < FRAME_BYTES) return -1
+  const arena = batch.arena
+  if (arena[start] !== 0) return -1
+  return (
+    ((arena[start + 1]! << 24) | (arena[start + 2]! << 16) | (arena[start + 3]! << 8) | arena[start + 4]!) >>> 0
+  )
+}
+
+/** The writers' schemas seen so far, each with a decoder into the reader's columns. */
+export class WriterSchemas {
+  readonly #reader: AvroType
+  readonly #known = new Map<number, WriterSchema>()
+
+  constructor(reader: AvroType) {
+    this.#reader = reader
+  }
+
+  get(id: number): WriterSchema | undefined {
+    return this.#known.get(id)
+  }
+
+  /** The ids in a batch that have to be asked for before it can be decoded. */
+  missingIn(batch: RecordBatch): readonly number[] {
+    const missing = new Set<number>()
+    let last = -1
+    for (let i = 0; i < batch.count; i++) {
+      const id = schemaIdOf(batch, i)
+      if (id === last || id < 0) continue
+      last = id
+      if (!this.#known.has(id)) missing.add(id)
+    }
+    return [...missing]
+  }
+
+  /** Takes the registry's answer: JSON text, or null where it has no such schema. */
+  learn(id: number, json: string | null): void {
+    this.#known.set(id, this.#resolve(id, json))
+  }
+
+  #resolve(id: number, json: string | null): WriterSchema {
+    if (json === null) {
+      return {
+        kind: 'refused',
+        reason: 'unknown-schema',
+        message: `the registry has no schema with id ${id}`,
+      }
+    }
+    try {
+      const writer = parseAvroSchema(JSON.parse(json))
+      return { kind: 'decoder', decoder: compileDecoder(writer, this.#reader) }
+    } catch (error) {
+      if (!(error instanceof PipelineError) && !(error instanceof SyntaxError)) throw error
+      return { kind: 'refused', reason: 'incompatible-schema', message: `schema ${id}: ${messageOf(error)}` }
+    }
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * The protocol's rules by name. Production runs with all of them; the simulator takes one out at a time to show that it is
+ * needed. Nothing else reads this as a switch.
+ */
+export interface ProtocolRules {
+  /** A new owner puts a claim before it works. */
+  readonly claimBeforeWork: boolean
+  /** A put that is told "exists" reads the record and compares the nonce: it may be its own, the answer lost. */
+  readonly nonceOnExists: boolean
+  /** A put whose outcome is unknown is neither won nor lost until it is read. */
+  readonly ambiguousPutIsRead: boolean
+  /** The list that a claimant restores from must end in its claim. */
+  readonly claimIsHead: boolean
+  /** A table's txn is compared before a commit. */
+  readonly txnBeforeCommit: boolean
+  /** … and again after every race that was lost. */
+  readonly txnAfterLostRace: boolean
+  /** … for every task of a group commit. */
+  readonly txnOfEveryTask: boolean
+  /** An epoch is published only when its record is known to be put. */
+  readonly publishAfterRecord: boolean
+  /** A claimant publishes every pending epoch, not only the newest. */
+  readonly redoAll: boolean
+  /** … from the oldest to the newest. */
+  readonly redoAscending: boolean
+  /** Each table's own marker is compared, not one for all. */
+  readonly markerPerTable: boolean
+  /** An orphan's epoch is above the last data record. */
+  readonly orphanAboveData: boolean
+  /** An orphan's writer claimed before us. */
+  readonly orphanOlderClaim: boolean
+  /** Staged names carry the claim and the nonce of their writer. */
+  readonly namesCarryOwner: boolean
+  /** Record N + 1 is not put before the outcome of N is known. */
+  readonly recordsInOrder: boolean
+  /** A new incarnation seals the old chains. */
+  readonly sealOldChains: boolean
+  /** A publisher of a replaced incarnation writes nothing. */
+  readonly fenceOldIncarnation: boolean
+  /** The first commit of a new incarnation removes its predecessor's files. */
+  readonly switchRemovesFiles: boolean
+  /** Partials are handed to the merge only after their record is known to be put. */
+  readonly mergeAfterRecord: boolean
+  /** A claim moves no watermark. */
+  readonly claimsMoveNoWatermark: boolean
+  /** A fired pane is kept until all partitions, idle ones too, have passed it. */
+  readonly keepFiredPanes: boolean
+  /** A partition that has recorded nothing yet holds the watermark at −∞. */
+  readonly allSourcesHoldWatermark: boolean
+}
+
+export const ALL_RULES: ProtocolRules = {
+  claimBeforeWork: true,
+  nonceOnExists: true,
+  ambiguousPutIsRead: true,
+  claimIsHead: true,
+  txnBeforeCommit: true,
+  txnAfterLostRace: true,
+  txnOfEveryTask: true,
+  publishAfterRecord: true,
+  redoAll: true,
+  redoAscending: true,
+  markerPerTable: true,
+  orphanAboveData: true,
+  orphanOlderClaim: true,
+  namesCarryOwner: true,
+  recordsInOrder: true,
+  sealOldChains: true,
+  fenceOldIncarnation: true,
+  switchRemovesFiles: true,
+  mergeAfterRecord: true,
+  claimsMoveNoWatermark: true,
+  keepFiredPanes: true,
+  allSourcesHoldWatermark: true,
+}
