@@ -55,7 +55,11 @@ function misfit(type: AvroType, json: unknown): string | null {
     case 'record':
       if (!isObject(json)) return `the type is record ${type.name}`
       return firstMisfit(
-        type.fields.map((field) => [field.name, field.type, Object.hasOwn(json, field.name) ? json[field.name] : field.default]),
+        type.fields.map((field) => [
+          field.name,
+          field.type,
+          Object.hasOwn(json, field.name) ? json[field.name] : field.default,
+        ]),
       )
     default:
       return type satisfies never

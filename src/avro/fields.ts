@@ -13,9 +13,13 @@ import { typeName } from './schema-model.ts'
  */
 export function fieldsOf(schema: AvroType): readonly Field[] {
   if (schema.kind !== 'record') {
-    throw new PipelineError('SCHEMA_UNSUPPORTED', `the schema is of type ${typeName(schema)}, and a row is a record`, {
-      advice: 'Wrap it: { "type": "record", "name": …, "fields": [{ "name": "value", "type": … }] }.',
-    })
+    throw new PipelineError(
+      'SCHEMA_UNSUPPORTED',
+      `the schema is of type ${typeName(schema)}, and a row is a record`,
+      {
+        advice: 'Wrap it: { "type": "record", "name": …, "fields": [{ "name": "value", "type": … }] }.',
+      },
+    )
   }
   return recordFields(schema, { path: '', enclosing: [], columns: { count: 0 } })
 }
@@ -30,7 +34,8 @@ interface Position {
 }
 
 function recordFields(record: RecordType, position: Position): readonly Field[] {
-  if (position.enclosing.includes(record)) throw unsupported(position, `contains itself (record ${record.name})`)
+  if (position.enclosing.includes(record))
+    throw unsupported(position, `contains itself (record ${record.name})`)
   if (record.fields.length === 0) throw unsupported(position, `is a record (${record.name}) without fields`)
   const inner = { ...position, enclosing: [...position.enclosing, record] }
   const fields = record.fields.map((field) => {
@@ -67,14 +72,21 @@ function unionColumn(union: UnionType, position: Position): ColumnType {
 
 function columnType(type: AvroType, position: Position): ColumnType {
   position.columns.count++
-  if (position.columns.count > COLUMNS_MAX) throw unsupported(position, `is beyond the limit of ${COLUMNS_MAX} columns`)
+  if (position.columns.count > COLUMNS_MAX)
+    throw unsupported(position, `is beyond the limit of ${COLUMNS_MAX} columns`)
   switch (type.kind) {
     case 'record':
       return { kind: 'struct', fields: recordFields(type, position) }
     case 'array':
-      return { kind: 'list', element: fieldOf('element', type.items, { ...position, path: `${position.path}[]` }) }
+      return {
+        kind: 'list',
+        element: fieldOf('element', type.items, { ...position, path: `${position.path}[]` }),
+      }
     case 'map':
-      return { kind: 'map', value: fieldOf('value', type.values, { ...position, path: `${position.path}{}` }) }
+      return {
+        kind: 'map',
+        value: fieldOf('value', type.values, { ...position, path: `${position.path}{}` }),
+      }
     case 'enum':
       return { kind: 'enum', symbols: type.symbols }
     case 'union':

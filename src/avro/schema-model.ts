@@ -109,7 +109,10 @@ function parseType(json: unknown, outer: Scope): AvroType {
   if (typeof json === 'string') return reference(json, null, scope)
   if (Array.isArray(json)) return parseUnion(json, scope)
   if (typeof json !== 'object' || json === null) {
-    throw invalid(scope, `is ${JSON.stringify(json)} where a type is expected${json === null ? ' (did you mean "null"?)' : ''}`)
+    throw invalid(
+      scope,
+      `is ${JSON.stringify(json)} where a type is expected${json === null ? ' (did you mean "null"?)' : ''}`,
+    )
   }
   const object = json as JsonObject
   const kind = object['type']
@@ -169,11 +172,15 @@ function parseRecord(object: JsonObject, scope: Scope): RecordType {
   if (!Array.isArray(list)) throw invalid(scope, `is a record (${name}) without a list of "fields"`)
   const seen = new Set<string>()
   for (const [index, json] of list.entries()) {
-    if (typeof json !== 'object' || json === null) throw invalid(scope, `has something else than a field at index ${index}`)
+    if (typeof json !== 'object' || json === null)
+      throw invalid(scope, `has something else than a field at index ${index}`)
     const field = json as JsonObject
     const fieldName = field['name']
     if (typeof fieldName !== 'string' || !NAME.test(fieldName)) {
-      throw invalid(scope, `has a field with the name ${JSON.stringify(fieldName)}; a name is letters, digits and _`)
+      throw invalid(
+        scope,
+        `has a field with the name ${JSON.stringify(fieldName)}; a name is letters, digits and _`,
+      )
     }
     if (seen.has(fieldName)) throw invalid(scope, `has two fields with the name ${fieldName}`)
     seen.add(fieldName)
@@ -192,7 +199,8 @@ function parseRecord(object: JsonObject, scope: Scope): RecordType {
 function parseEnum(object: JsonObject, scope: Scope): EnumType {
   const name = definedName(object, scope)
   const symbols = object['symbols']
-  if (!Array.isArray(symbols) || symbols.length === 0) throw invalid(scope, `is an enum (${name}) without "symbols"`)
+  if (!Array.isArray(symbols) || symbols.length === 0)
+    throw invalid(scope, `is an enum (${name}) without "symbols"`)
   for (const symbol of symbols as readonly unknown[]) {
     if (typeof symbol !== 'string' || !NAME.test(symbol)) {
       throw invalid(scope, `has the symbol ${JSON.stringify(symbol)}; a symbol is letters, digits and _`)
@@ -221,7 +229,13 @@ function parseFixed(object: JsonObject, scope: Scope): FixedType {
     throw invalid(scope, `is a fixed (${name}) with the size ${JSON.stringify(size)}`)
   }
   const aliases = typeAliases(object, namespaceOf(name), scope)
-  const type: FixedType = { kind: 'fixed', name, aliases, size, logical: logicalTypeOf(object, 'fixed', size) }
+  const type: FixedType = {
+    kind: 'fixed',
+    name,
+    aliases,
+    size,
+    logical: logicalTypeOf(object, 'fixed', size),
+  }
   scope.names.set(name, type)
   return type
 }
@@ -237,7 +251,10 @@ function definedName(object: JsonObject, scope: Scope): string {
   const parts = full.split('.')
   const last = parts.pop() ?? ''
   if (!NAME.test(last) || !parts.every((part) => /^[A-Za-z_][A-Za-z0-9_-]*$/.test(part))) {
-    throw invalid(scope, `has the name ${JSON.stringify(full)}; a name is letters, digits and _, with dots between`)
+    throw invalid(
+      scope,
+      `has the name ${JSON.stringify(full)}; a name is letters, digits and _, with dots between`,
+    )
   }
   if (PRIMITIVES.has(last) && parts.length === 0) throw invalid(scope, `redefines the primitive type ${full}`)
   if (scope.names.has(full)) throw invalid(scope, `defines ${full} a second time`)

@@ -68,7 +68,10 @@ function decodePiece(data: Uint8Array, from: number, to: number): string {
       i += 3
     } else {
       const point =
-        ((lead & 0x07) << 18) | ((data[i + 1]! & 0x3f) << 12) | ((data[i + 2]! & 0x3f) << 6) | (data[i + 3]! & 0x3f)
+        ((lead & 0x07) << 18) |
+        ((data[i + 1]! & 0x3f) << 12) |
+        ((data[i + 2]! & 0x3f) << 6) |
+        (data[i + 3]! & 0x3f)
       units[length++] = 0xd7c0 + (point >> 10)
       units[length++] = 0xdc00 | (point & 0x3ff)
       i += 4
