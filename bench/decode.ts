@@ -24,11 +24,13 @@ function random(below: number): number {
   return Math.floor((seed / 4294967296) * below)
 }
 
+const hex = () => random(0x1_0000_0000).toString(16).padStart(8, '0')
+
 function trip(index: number): unknown {
   const pickupAt = 1_700_000_000_000 + index * 37 - random(20_000)
   const [fare, tip, tolls] = [random(9000) / 100, random(1500) / 100, random(700) / 100]
   return {
-    tripId: `trip-${String(index).padStart(12, '0')}`,
+    tripId: `${hex()}-${hex().slice(4)}-${hex().slice(4)}-${hex().slice(4)}-${hex()}${hex().slice(4)}`,
     vendor: ['acme', 'bolt-cabs', 'citywide', 'downtown'][random(4)],
     pickupAt,
     dropoffAt: pickupAt + random(3_600_000),

@@ -175,8 +175,9 @@ q = readLength(a, p, e, S); if (q < 0) ${source.fail(site, 'q')}; p = q; ${name}
 function binaryCode(source: DecoderSource, isText: boolean, site: number, slot: Slot, row: string): string {
   const { id } = slot
   const { name, code } = lengthCode(source, site)
+  const copied = `copyText(a, view, p, ${name}, V${id}, W${id}, o) !== 0`
   const copy = isText
-    ? `if (copyBytes(a, p, ${name}, V${id}, o) > 127 && !isText(a, p, ${name})) ${source.fail(site, NOT_UTF8)}`
+    ? `if (${copied} && !isText(a, p, ${name})) ${source.fail(site, NOT_UTF8)}`
     : `copyBytes(a, p, ${name}, V${id}, o)`
   return `${code}
 ${roomCode(slot, row, name)}

@@ -72,6 +72,7 @@ class GeneratedDecoder implements RecordDecoder {
       Z: new Uint8Array(0),
       copyBytes: wire.copyBytes,
       copyDecimal,
+      copyText: wire.copyText,
       isText: wire.isText,
       longAsFloat: wire.longAsFloat,
       readBlock: wire.readBlock,

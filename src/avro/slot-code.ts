@@ -2,7 +2,7 @@ import type { Column } from '../columns/column.ts'
 import type { Field } from '../columns/column-type.ts'
 
 /**
- * How generated code holds a column. Names: Cn the column, Vn its values, On offsets, Nn validity, Kn items so far in the
+ * How generated code holds a column. Names: Cn the column, Vn its values, Wn a view of them, On offsets, Nn validity, Kn items so far in the
  * child of a list or map, Ln items for which that child has room.
  */
 export interface Slot {
@@ -37,7 +37,7 @@ export function hoist(slot: Slot): string[] {
       lines.push(`V${id} = C${id}.data`)
       break
     case 'binary':
-      lines.push(`V${id} = C${id}.data`, `O${id} = C${id}.offsets`)
+      lines.push(dataCode(id), `O${id} = C${id}.offsets`)
       break
     case 'list':
     case 'map':
@@ -94,7 +94,7 @@ export function variablesOf(slot: Slot): string[] {
   if (slot.nullable) names.push(`N${slot.id}`)
   if (slot.storage !== 'struct' && slot.storage !== 'list' && slot.storage !== 'map')
     names.push(`V${slot.id}`)
-  if (slot.storage === 'binary') names.push(`O${slot.id}`)
+  if (slot.storage === 'binary') names.push(`W${slot.id}`, `O${slot.id}`)
   if (slot.storage === 'list' || slot.storage === 'map')
     names.push(`O${slot.id}`, `K${slot.id}`, `L${slot.id}`)
   return [...names, ...slot.children.flatMap(variablesOf)]
@@ -119,5 +119,9 @@ export function validCode(slot: Slot, row: string): string {
 export function roomCode(slot: Slot, row: string, bytes: string): string {
   const { id } = slot
   return `o = O${id}[${row}]
-if (o + ${bytes} > V${id}.length) { C${id}.reserveData(o + ${bytes}); V${id} = C${id}.data }`
+if (o + ${bytes} > V${id}.length) { C${id}.reserveData(o + ${bytes}); ${dataCode(id)} }`
+}
+
+function dataCode(id: number): string {
+  return `V${id} = C${id}.data; W${id} = new DataView(V${id}.buffer, V${id}.byteOffset, V${id}.byteLength)`
 }

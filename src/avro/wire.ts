@@ -154,20 +154,61 @@ export function readBlock(data: Uint8Array, p: number, end: number, to: Int32Arr
   return at
 }
 
-/** Copies `length` bytes and returns their OR, which is below 128 where all are ASCII. */
-export function copyBytes(from: Uint8Array, p: number, length: number, to: Uint8Array, at: number): number {
-  let or = 0
-  if (length > 96) {
+export function copyBytes(from: Uint8Array, p: number, length: number, to: Uint8Array, at: number): void {
+  if (length > 64) to.set(from.subarray(p, p + length), at)
+  else for (let i = 0; i < length; i++) to[at + i] = from[p + i]!
+}
+
+/** In every byte the bit that ASCII does not have. */
+const NOT_ASCII = 0x80808080
+
+/**
+ * Copies `length` bytes between arrays, given with a view of each, and returns 0 where all are ASCII. Words are three
+ * times as fast as bytes, and calling `set` pays only for long values.
+ */
+export function copyText(
+  from: Uint8Array,
+  fromView: DataView,
+  p: number,
+  length: number,
+  to: Uint8Array,
+  toView: DataView,
+  at: number,
+): number {
+  if (length > 256) {
     to.set(from.subarray(p, p + length), at)
-    for (let i = p; i < p + length; i++) or |= from[i]!
-    return or
+    return textBits(fromView, p, length)
   }
-  for (let i = 0; i < length; i++) {
-    const byte = from[p + i]!
-    to[at + i] = byte
-    or |= byte
+  let bits = 0
+  if (length < 8) {
+    for (let i = 0; i < length; i++) {
+      const byte = from[p + i]!
+      to[at + i] = byte
+      bits |= byte
+    }
+    return bits & NOT_ASCII
   }
-  return or
+  // The last eight bytes may overlap the eight before: they are copied twice.
+  const last = length - 8
+  for (let i = 0; i < last; i += 8) {
+    const low = fromView.getInt32(p + i, true)
+    const high = fromView.getInt32(p + i + 4, true)
+    toView.setInt32(at + i, low, true)
+    toView.setInt32(at + i + 4, high, true)
+    bits |= low | high
+  }
+  const low = fromView.getInt32(p + last, true)
+  const high = fromView.getInt32(p + last + 4, true)
+  toView.setInt32(at + last, low, true)
+  toView.setInt32(at + last + 4, high, true)
+  return (bits | low | high) & NOT_ASCII
+}
+
+function textBits(view: DataView, p: number, length: number): number {
+  let bits = 0
+  const last = p + length - 4
+  for (let i = p; i < last; i += 4) bits |= view.getInt32(i, true)
+  return (bits | view.getInt32(last, true)) & NOT_ASCII
 }
 
 export function isText(data: Uint8Array, p: number, length: number): boolean {
