@@ -60,6 +60,8 @@ export interface PartitionReader {
 export interface Source {
   /** For people: a file name, a topic. */
   readonly description: string
+  /** Tells one recording, one topic from another of the same name: a position in one means nothing in the other. */
+  readonly identity?: string
   partitions(): Promise<readonly SourcePartition[]>
   /** `position` as `positionAfter` gave it; null is the beginning. */
   open(partition: SourcePartition, position: string | null): Promise<PartitionReader>

@@ -139,6 +139,11 @@ export class PartitionTask implements StepReport {
     return this.#idle
   }
 
+  /** True after the end of the input: nothing more will ever come. */
+  get ended(): boolean {
+    return this.#ended
+  }
+
   get totals(): Totals {
     return this.#counts.toTotals()
   }

@@ -1,0 +1,115 @@
+import { type DataRecord, RECORD_VERSION } from '../checkpoint/record.ts'
+import { assert } from '../errors.ts'
+import type { Chain } from './chain.ts'
+import { type Ownership, OwnershipLost } from './takeover.ts'
+import { filesByTable, type NamedFiles, stageFiles, type TaskContext } from './task-context.ts'
+
+/** What a task gives for one epoch once it is cut and encoded. */
+export interface EpochWork {
+  readonly epoch: number
+  readonly cutMs: number
+  readonly tables: readonly NamedFiles[]
+  /** Stages state and partials, and says what the record is to name. */
+  readonly stage: () => Promise<DataRecord['work']>
+  /** Called when the record is known to be put. */
+  readonly recorded: () => void
+}
+
+/** Epochs that are recorded but not in every table: beyond, the task waits. */
+const UNPUBLISHED_EPOCHS_MAX = 16
+
+/**
+ * Stages, records and publishes the epochs of one task. Staging may run ahead; records are put one after the other, each only
+ * when the outcome of the one before is known; publishing follows in the same order.
+ */
+export class EpochCommitter {
+  readonly #context: TaskContext
+  readonly #chain: Chain
+  readonly #ownership: Ownership
+  readonly #tables: readonly string[]
+  readonly #published: Map<string, number>
+  #recorded: Promise<void> = Promise.resolve()
+  #unpublished: Promise<void>[] = []
+  #records = 0
+
+  /** `tables` are all tables that the task may write to. Everything up to the last record is published. */
+  constructor(context: TaskContext, chain: Chain, ownership: Ownership, tables: readonly string[]) {
+    this.#context = context
+    this.#chain = chain
+    this.#ownership = ownership
+    this.#tables = tables
+    const epoch = ownership.last?.epoch ?? -1
+    this.#published = new Map(tables.map((path) => [path, epoch]))
+  }
+
+  /** Records put by this run. */
+  get records(): number {
+    return this.#records
+  }
+
+  /**
+   * Starts an epoch's way. Resolves when its record is put and there is room for another; rejects with OwnershipLost
+   * where somebody else has taken over.
+   */
+  async commit(work: EpochWork): Promise<void> {
+    const { rules } = this.#context
+    const staged = Promise.all([stageFiles(this.#context, work.tables), work.stage()])
+    if (!rules.publishAfterRecord) this.#publish(work)
+    if (!rules.mergeAfterRecord) work.recorded()
+    const previous = rules.recordsInOrder ? this.#recorded : Promise.resolve()
+    // Both may fail; whoever waits for the chain of records gets the first failure.
+    this.#recorded = Promise.all([previous, staged]).then(([, [, recordWork]]) => this.#record(work, recordWork))
+    this.#recorded.catch(() => {})
+    await this.#recorded
+    if (this.#unpublished.length > UNPUBLISHED_EPOCHS_MAX) await this.#unpublished.shift()
+  }
+
+  /** Resolves when everything recorded is in every table. */
+  async drain(): Promise<void> {
+    await this.#recorded
+    await Promise.all(this.#unpublished)
+    this.#unpublished = []
+  }
+
+  async #record(work: EpochWork, recordWork: DataRecord['work']): Promise<void> {
+    const { pipeline, incarnation, run, entropy, clock, rules, log } = this.#context
+    const { task } = this.#chain
+    const outcome = await this.#chain.put({
+      version: RECORD_VERSION,
+      kind: 'data',
+      pipeline,
+      incarnation,
+      task,
+      epoch: work.epoch,
+      nonce: entropy.nonce(),
+      run,
+      writtenMs: clock.nowMs(),
+      claim: this.#ownership.claim,
+      files: filesByTable(work.tables),
+      published: Object.fromEntries(this.#published),
+      work: recordWork,
+    })
+    if (outcome === 'lost') throw new OwnershipLost(task)
+    this.#records++
+    const correlation = `${run}/${task}/${work.epoch}`
+    log.debug({ task, epoch: work.epoch, correlation }, 'recorded an epoch')
+    if (rules.publishAfterRecord) this.#publish(work)
+    if (rules.mergeAfterRecord) work.recorded()
+  }
+
+  /** A table without rows in this epoch is in the queue too: it keeps the order, and the marker's meaning. */
+  #publish(work: EpochWork): void {
+    const { keys, publishers } = this.#context
+    const appId = keys.appId(this.#chain.task)
+    const files = filesByTable(work.tables)
+    const publications = this.#tables.map(async (path) => {
+      const publisher = publishers.get(path)
+      assert(publisher !== undefined, `table ${path} has no publisher`)
+      await publisher.publish({ appId, epoch: work.epoch, files: files[path] ?? [] })
+      this.#published.set(path, work.epoch)
+    })
+    const all = Promise.all(publications).then(() => {})
+    all.catch(() => {})
+    this.#unpublished.push(all)
+  }
+}

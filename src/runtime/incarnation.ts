@@ -1,0 +1,148 @@
+import { decideClaim } from '../checkpoint/decide.ts'
+import { ChainKeys, MERGE_TASK } from '../checkpoint/keys.ts'
+import { RECORD_VERSION } from '../checkpoint/record.ts'
+import { decodeUtf8, encodeUtf8 } from '../columns/utf8.ts'
+import { PipelineError } from '../errors.ts'
+import type { ObjectStore } from '../ports.ts'
+import { diffFingerprints, type Fingerprint } from '../topology/fingerprint.ts'
+import { Chain } from './chain.ts'
+import { isRetryable, type Retry, retrying } from './retry.ts'
+import type { ProtocolRules } from './rules.ts'
+
+/** One life of a pipeline's state. Put only where there is none, never changed. */
+export interface IncarnationRecord {
+  readonly version: 1
+  readonly pipeline: string
+  readonly incarnation: number
+  readonly fingerprint: Fingerprint
+  /** What the source is, for those that can tell: a recording's id. */
+  readonly source: string | null
+  readonly nonce: string
+  readonly run: string
+  readonly createdMs: number
+}
+
+export interface IncarnationOptions {
+  readonly store: ObjectStore
+  readonly pipeline: string
+  readonly fingerprint: Fingerprint
+  readonly source: string | null
+  /** Tasks that the source has now: sealed even where they have no chain yet. */
+  readonly tasks: readonly string[]
+  readonly fresh: boolean
+  readonly run: string
+  readonly retry: Retry
+  readonly rules: ProtocolRules
+}
+
+/** The incarnation to run: the newest, or a new one where there is none or `fresh` asks for it. */
+export async function resolveIncarnation(options: IncarnationOptions): Promise<IncarnationRecord> {
+  const newest = await readNewest(options)
+  if (newest === null) return begin(options, 1)
+  if (options.fresh) {
+    await sealChains(options, newest.incarnation)
+    return begin(options, newest.incarnation + 1)
+  }
+  refuseOtherProgram(options, newest)
+  return newest
+}
+
+async function readNewest(options: IncarnationOptions): Promise<IncarnationRecord | null> {
+  const { store, pipeline, retry } = options
+  const prefix = ChainKeys.incarnationPrefix(pipeline)
+  const objects = await retrying(retry, `list ${prefix}`, () => store.list(prefix))
+  const key = objects.at(-1)?.key
+  return key === undefined ? null : readIncarnation(options, key)
+}
+
+async function readIncarnation(options: IncarnationOptions, key: string): Promise<IncarnationRecord | null> {
+  const body = await retrying(options.retry, `get ${key}`, () => options.store.get(key))
+  if (body === null) return null
+  const record = JSON.parse(decodeUtf8(body)) as IncarnationRecord
+  if (record.version === 1) return record
+  throw new PipelineError('INCARNATION_VERSION', `${key} has version ${String(record.version)}`, {
+    advice: 'A newer Millrace wrote it. Run that version.',
+  })
+}
+
+async function begin(options: IncarnationOptions, incarnation: number): Promise<IncarnationRecord> {
+  const { store, pipeline, fingerprint, source, run, retry } = options
+  const key = ChainKeys.incarnation(pipeline, incarnation)
+  const record: IncarnationRecord = {
+    version: 1,
+    pipeline,
+    incarnation,
+    fingerprint,
+    source,
+    nonce: retry.entropy.nonce(),
+    run,
+    createdMs: retry.clock.nowMs(),
+  }
+  const body = encodeUtf8(`${JSON.stringify(record)}\n`)
+  for (;;) {
+    try {
+      if ((await store.putIfAbsent(key, body)) === 'created') return record
+    } catch (error) {
+      if (!isRetryable(error)) throw error
+    }
+    const stored = await readIncarnation(options, key)
+    if (stored === null) {
+      await retry.clock.sleep(retry.entropy.random() * 100)
+      continue
+    }
+    if (stored.nonce === record.nonce) return record
+    // Somebody began it at the same moment. With --fresh that is as good as ours: nothing is in it yet.
+    refuseOtherProgram(options, stored)
+    return stored
+  }
+}
+
+/** The end of every chain of an incarnation: its owners stop at their next record, and nobody claims past it. */
+async function sealChains(options: IncarnationOptions, incarnation: number): Promise<void> {
+  const { store, pipeline, retry, rules, run } = options
+  if (!rules.sealOldChains) return
+  const keys = new ChainKeys(pipeline, incarnation)
+  const objects = await retrying(retry, `list ${keys.root}`, () => store.list(keys.root))
+  const tasks = new Set([...options.tasks, MERGE_TASK])
+  for (const { key } of objects) tasks.add(key.slice(keys.root.length).split('/')[0]!)
+  tasks.delete('_staged')
+  for (const task of tasks) {
+    const chain = new Chain(store, keys, task, retry, rules)
+    for (;;) {
+      const head = (await chain.list()).at(-1) ?? -1
+      const decision = decideClaim(head < 0 ? null : await chain.readListed(head))
+      if (decision.kind === 'sealed') break
+      const outcome = await chain.put({
+        version: RECORD_VERSION,
+        kind: 'seal',
+        pipeline,
+        incarnation,
+        task,
+        epoch: decision.epoch,
+        nonce: retry.entropy.nonce(),
+        run,
+        writtenMs: retry.clock.nowMs(),
+      })
+      if (outcome === 'won') break
+    }
+  }
+}
+
+function refuseOtherProgram(options: IncarnationOptions, stored: IncarnationRecord): void {
+  const { pipeline, fingerprint, source } = options
+  const changes = diffFingerprints(stored.fingerprint, fingerprint)
+  if (changes.length > 0) {
+    throw new PipelineError(
+      'PROGRAM_CHANGED',
+      `pipeline ${pipeline} is not the program that wrote this lake: ${changes.map((change) => `${change.step} was ${change.kind}`).join(', ')}`,
+      { advice: 'Run the old program, choose another --lake, or replace what is there with --fresh.' },
+    )
+  }
+  if (stored.source !== null && source !== null && stored.source !== source) {
+    throw new PipelineError(
+      'SOURCE_CHANGED',
+      `pipeline ${pipeline} has read another recording into this lake (${stored.source}, this is ${source})`,
+      { advice: 'Positions in one recording mean nothing in another. Choose another --lake, or begin again with --fresh.' },
+    )
+  }
+}

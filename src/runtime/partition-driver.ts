@@ -1,0 +1,223 @@
+import { decodeUtf8 } from '../columns/utf8.ts'
+import { type PartitionWork, readInfinity } from '../checkpoint/record.ts'
+import { type DedupeOutput, PartitionTask } from '../engine/partition-task.ts'
+import type { WriterSchemas } from '../engine/writer-schemas.ts'
+import { assert, PipelineError } from '../errors.ts'
+import type { PartitionReader, RecordBatch, SourcePartition } from '../ports.ts'
+import type { FlushLimits, RunBindings } from './bindings.ts'
+import type { Chain } from './chain.ts'
+import { EpochCommitter } from './epoch-committer.ts'
+import type { MergeFeed } from './merge-feed.ts'
+import { retrying } from './retry.ts'
+import type { RunState } from './run-state.ts'
+import type { Ownership } from './takeover.ts'
+import { encodeTables, nameOf, stageJson, type TaskContext } from './task-context.ts'
+
+/** A dedupe set is written whole after so many epochs; in between only what changed. */
+const SNAPSHOT_EVERY_EPOCHS = 16
+
+export interface PartitionDriverOptions {
+  readonly context: TaskContext
+  readonly bindings: RunBindings
+  readonly partition: SourcePartition
+  readonly topics: readonly string[]
+  readonly chain: Chain
+  readonly ownership: Ownership
+  readonly schemas: WriterSchemas
+  readonly feed: MergeFeed | null
+  readonly state: RunState
+}
+
+/** Runs one partition task: reads, adds, cuts; the committer does the rest. */
+export class PartitionDriver {
+  readonly #options: PartitionDriverOptions
+  readonly #task: PartitionTask
+  readonly #committer: EpochCommitter
+  readonly #limits: FlushLimits
+  #epoch: number
+  #epochStartMs: number
+  #dedupeKeys: readonly string[]
+  #epochsSinceSnapshot: number
+  #cuts: Promise<void> = Promise.resolve()
+
+  constructor(options: PartitionDriverOptions) {
+    const { context, partition, topics, ownership, schemas, chain, bindings } = options
+    const work = workOf(ownership)
+    this.#options = options
+    this.#limits = bindings.flush
+    const origin = {
+      topics,
+      topicIndex: topics.indexOf(partition.topic),
+      partition: partition.partition,
+      pipeline: context.pipeline,
+      incarnation: context.incarnation,
+      task: partition.id,
+    }
+    this.#task = new PartitionTask(context.plan, origin, schemas, work?.state ?? null)
+    this.#committer = new EpochCommitter(context, chain, ownership, partitionTables(context))
+    this.#epoch = context.rules.claimBeforeWork ? ownership.claim + 1 : (ownership.last?.epoch ?? -1) + 1
+    this.#epochStartMs = context.clock.nowMs()
+    this.#dedupeKeys = work?.dedupe ?? []
+    this.#epochsSinceSnapshot = this.#dedupeKeys.length
+    options.state.joined(partition.id, this.#task)
+  }
+
+  get committer(): EpochCommitter {
+    return this.#committer
+  }
+
+  get task(): PartitionTask {
+    return this.#task
+  }
+
+  /** Reads to the end, to `stop`, or until the run is asked to stop; then everything is recorded and published. */
+  async run(): Promise<void> {
+    const { bindings, partition, ownership } = this.#options
+    await this.#restoreDedupe()
+    const state = workOf(ownership)?.state ?? null
+    if (state?.ended) return
+    const position = state?.position ?? null
+    const reader = await retrying(this.#options.context.retry, `open ${partition.id}`, () =>
+      bindings.source.open(partition, position),
+    )
+    try {
+      await this.#read(reader)
+    } finally {
+      await reader.close()
+    }
+    await this.#cuts
+    await this.#committer.drain()
+  }
+
+  async #read(reader: PartitionReader): Promise<void> {
+    const { context, partition, state } = this.#options
+    for (;;) {
+      if (state.isStopping) return this.#cutRest()
+      const result = await state.orStop(
+        retrying(context.retry, `read ${partition.id}`, () => reader.read(this.#limits.batchRecordsMax)),
+      )
+      if (result === 'stopping' || result.kind === 'stop') return this.#cutRest()
+      if (result.kind === 'end') {
+        this.#task.end()
+        return this.#cut()
+      }
+      if (result.kind === 'quiet') {
+        state.observeArrival(result.arrivalClockMs)
+        if (this.#task.observeQuiet(result.arrivalClockMs, state.firstArrivalMs)) await this.#cut()
+      } else await this.#add(result.batch)
+      if (this.#isOld()) await this.#cut()
+    }
+  }
+
+  async #add(batch: RecordBatch): Promise<void> {
+    const { state } = this.#options
+    if (batch.count === 0) return
+    await this.#learnSchemas(batch)
+    let next = 0
+    while (next < batch.count) {
+      const from = next
+      next = this.#task.add(batch, from, { rowsMax: this.#limits.rowsMax, bytesMax: this.#limits.bytesMax })
+      state.added(this.#options.partition.id, next - from, this.#task)
+      if (this.#task.isFull({ rowsMax: this.#limits.rowsMax, bytesMax: this.#limits.bytesMax })) await this.#cut()
+    }
+    state.observeArrival(batch.arrivalsMs[batch.count - 1]!)
+  }
+
+  async #learnSchemas(batch: RecordBatch): Promise<void> {
+    const { schemas, bindings, context } = this.#options
+    for (const id of schemas.missingIn(batch)) {
+      const json = await retrying(context.retry, `schema ${id} from ${bindings.registry.description}`, () =>
+        bindings.registry.schemaById(id),
+      )
+      schemas.learn(id, json)
+    }
+  }
+
+  #isOld(): boolean {
+    const { everyMs } = this.#limits
+    if (everyMs === null || this.#task.records === 0) return false
+    return this.#options.context.clock.nowMs() - this.#epochStartMs >= everyMs
+  }
+
+  async #cutRest(): Promise<void> {
+    if (this.#task.records > 0) await this.#cut()
+  }
+
+  /** Closes the epoch and sets it on its way; the next may start when the one before this is recorded. */
+  async #cut(): Promise<void> {
+    const { context, partition, ownership, feed, state } = this.#options
+    const previous = this.#cuts
+    const cutMs = context.clock.nowMs()
+    const epoch = this.#epoch++
+    const name = { epoch, claim: ownership.claim, nonce: ownership.nonce }
+    const output = this.#task.cut(cutMs)
+    const tables = encodeTables(context, partition.id, name, output.tables, cutMs)
+    const isSnapshot = this.#epochsSinceSnapshot % SNAPSHOT_EVERY_EPOCHS === 0
+    const dedupe = this.#task.cutDedupe(isSnapshot ? 'snapshot' : 'changes')
+    this.#task.clear()
+    this.#epochsSinceSnapshot++
+    this.#epochStartMs = cutMs
+    const committed = this.#committer.commit({
+      epoch,
+      cutMs,
+      tables,
+      stage: async () => {
+        const [partials, dedupeKeys] = await Promise.all([
+          output.partials === null ? null : stageJson(context, partition.id, name, 'partials', output.partials),
+          this.#stageDedupe(name, dedupe),
+        ])
+        return { type: 'partition', state: output.state, records: output.records, dedupe: dedupeKeys, partials }
+      },
+      recorded: () => {
+        const { watermarkMs, idle, ended } = output.state
+        const source = { task: partition.id, epoch, watermarkMs, idle, ended, partials: output.partials }
+        feed?.offer({ kind: 'epoch', source })
+      },
+    })
+    committed.catch((error: unknown) => state.fail(error))
+    this.#cuts = committed
+    // At most two epochs are open: this one and the one that fills up next.
+    await previous
+  }
+
+  async #stageDedupe(
+    name: Parameters<typeof stageJson>[2],
+    dedupe: DedupeOutput | null,
+  ): Promise<readonly string[]> {
+    if (dedupe === null) return []
+    // The list of keys is extended at once, in the order of the epochs, not when the upload ends.
+    const { context, partition } = this.#options
+    const key = context.keys.staged(partition.id, nameOf(context, name), 'dedupe')
+    this.#dedupeKeys = dedupe.kind === 'snapshot' ? [key] : [...this.#dedupeKeys, key]
+    const keys = this.#dedupeKeys
+    await stageJson(context, partition.id, name, 'dedupe', dedupe)
+    return keys
+  }
+
+  async #restoreDedupe(): Promise<void> {
+    const { context } = this.#options
+    for (const key of this.#dedupeKeys) {
+      const body = await retrying(context.retry, `get ${key}`, () => context.store.get(key))
+      if (body === null) throw stateGone(key)
+      this.#task.restoreDedupe(JSON.parse(decodeUtf8(body), readInfinity) as DedupeOutput)
+    }
+  }
+}
+
+function workOf(ownership: Ownership): PartitionWork | null {
+  const work = ownership.last?.work ?? null
+  assert(work === null || work.type === 'partition', 'the chain of a partition belongs to another kind of task')
+  return work
+}
+
+/** The tables that partition tasks write to. */
+export function partitionTables(context: Pick<TaskContext, 'plan'>): readonly string[] {
+  const { bronze, silver, deadLetters } = context.plan
+  return [...bronze, ...silver].map((table) => table.shape.path).concat(deadLetters.path)
+}
+
+export function stateGone(key: string): PipelineError {
+  return new PipelineError('STATE_GONE', `${key}, which a checkpoint record names, is not in the lake`, {
+    advice: 'The lake was changed by something else than Millrace. Restore the object, or begin again with --fresh.',
+  })
+}

@@ -1,0 +1,105 @@
+import type { PartitionTask } from '../engine/partition-task.ts'
+import type { RunProgress } from './bindings.ts'
+
+interface PartitionProgress {
+  watermarkMs: number
+  idle: boolean
+  deadLetters: number
+}
+
+/** What the tasks of one run know of each other: whether to stop, the arrival clock, and the progress to show. */
+export class RunState {
+  readonly #onProgress: ((progress: RunProgress) => void) | null
+  readonly #waiting = new Set<() => void>()
+  readonly #partitions = new Map<string, PartitionProgress>()
+  /** Dead letters that were there before this run, by partition. */
+  readonly #deadLettersBefore = new Map<string, number>()
+  #stopping = false
+  #failure: { readonly error: unknown } | null = null
+  #records = 0
+  firstArrivalMs = Infinity
+  arrivalClockMs = -Infinity
+
+  constructor(onProgress: ((progress: RunProgress) => void) | null) {
+    this.#onProgress = onProgress
+  }
+
+  get isStopping(): boolean {
+    return this.#stopping
+  }
+
+  get failure(): { readonly error: unknown } | null {
+    return this.#failure
+  }
+
+  get records(): number {
+    return this.#records
+  }
+
+  /** Every task cuts what it has and ends. */
+  stop(): void {
+    this.#stopping = true
+    for (const wake of this.#waiting) wake()
+    this.#waiting.clear()
+  }
+
+  /** The first failure ends the run. */
+  fail(error: unknown): void {
+    this.#failure ??= { error }
+    this.stop()
+  }
+
+  /** The value, or 'stopping' as soon as the run is asked to stop. (A race against one long promise would keep every loser.) */
+  orStop<T>(promise: Promise<T>): Promise<T | 'stopping'> {
+    return new Promise((resolve, reject) => {
+      const wake = (): void => resolve('stopping')
+      if (this.#stopping) wake()
+      else this.#waiting.add(wake)
+      promise.then(
+        (value) => {
+          this.#waiting.delete(wake)
+          resolve(value)
+        },
+        (error: unknown) => {
+          this.#waiting.delete(wake)
+          reject(error instanceof Error ? error : new Error(String(error)))
+        },
+      )
+    })
+  }
+
+  observeArrival(arrivalMs: number): void {
+    this.firstArrivalMs = Math.min(this.firstArrivalMs, arrivalMs)
+    this.arrivalClockMs = Math.max(this.arrivalClockMs, arrivalMs)
+  }
+
+  joined(partition: string, task: PartitionTask): void {
+    this.#deadLettersBefore.set(partition, deadLettersOf(task))
+    this.#partitions.set(partition, { watermarkMs: task.watermarkMs, idle: task.idle, deadLetters: 0 })
+  }
+
+  added(partition: string, records: number, task: PartitionTask): void {
+    this.#records += records
+    const before = this.#deadLettersBefore.get(partition) ?? 0
+    this.#partitions.set(partition, {
+      watermarkMs: task.watermarkMs,
+      idle: task.idle,
+      deadLetters: deadLettersOf(task) - before,
+    })
+    this.#onProgress?.(this.progress())
+  }
+
+  progress(): RunProgress {
+    let watermarkMs = Infinity
+    let deadLetters = 0
+    for (const partition of this.#partitions.values()) {
+      if (!partition.idle) watermarkMs = Math.min(watermarkMs, partition.watermarkMs)
+      deadLetters += partition.deadLetters
+    }
+    return { records: this.#records, watermarkMs: this.#partitions.size === 0 ? -Infinity : watermarkMs, deadLetters }
+  }
+}
+
+function deadLettersOf(task: PartitionTask): number {
+  return Object.values(task.totals.deadLetters).reduce((sum, count) => sum + count, 0)
+}

@@ -1,0 +1,212 @@
+import { assert, PipelineError } from '../errors.ts'
+import type { StagedFile, TableLog, TableState } from '../ports.ts'
+import type { TableSummary } from './bindings.ts'
+import { isRetryable, type Retry, retrying } from './retry.ts'
+import type { ProtocolRules } from './rules.ts'
+
+/** One epoch's files for one table. */
+export interface Publication {
+  readonly appId: string
+  readonly epoch: number
+  readonly files: readonly StagedFile[]
+}
+
+export interface PublisherOptions {
+  readonly log: TableLog
+  readonly retry: Retry
+  readonly rules: ProtocolRules
+  readonly pipeline: string
+  readonly incarnation: number
+  /** Its version is the newest incarnation that has written to the table. */
+  readonly incarnationAppId: string
+  /** The table belongs to this pipeline alone. The dead letters' does not. */
+  readonly isOwned: boolean
+  readonly run: string
+}
+
+interface Waiting {
+  readonly publication: Publication
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+export const PIPELINE_PROPERTY = 'millrace.pipeline'
+/** Of the files in a table that several pipelines share. */
+const PIPELINE_TAG = 'millrace.pipeline'
+
+/**
+ * Publishes epochs to one table, for all tasks of a process: one FIFO, one Delta commit for all that waits. The library
+ * that writes the log does not enforce `txn`, so it is compared here, before each try and for every task in it.
+ */
+export class TablePublisher {
+  readonly #options: PublisherOptions
+  readonly #queue: Waiting[] = []
+  #version = -1
+  #files: TableState['files'] = new Map()
+  #txn = new Map<string, number>()
+  #commits = 0
+  #running: Promise<void> | null = null
+  /** After a failure nothing more is published: a later epoch must not overtake the one that failed. */
+  #failure: { readonly error: unknown } | null = null
+  #rowsAdded = 0
+  #filesAdded = 0
+
+  constructor(options: PublisherOptions) {
+    this.#options = options
+  }
+
+  get path(): string {
+    return this.#options.log.shape.path
+  }
+
+  /** Commits of this run. */
+  get commits(): number {
+    return this.#commits
+  }
+
+  /** Reads the table's log. Throws where the table belongs to somebody else. */
+  async open(): Promise<void> {
+    const state = await this.#refresh()
+    if (state.version < 0 || !this.#options.isOwned) return
+    const owner = state.configuration[PIPELINE_PROPERTY]
+    if (owner === this.#options.pipeline) return
+    throw new PipelineError(
+      'TABLE_OF_ANOTHER',
+      owner === undefined
+        ? `table ${this.path} was not made by Millrace`
+        : `table ${this.path} belongs to pipeline ${owner}, this is ${this.#options.pipeline}`,
+      { advice: 'Choose another --lake, or give the table another name in the program.' },
+    )
+  }
+
+  /** The newest epoch of a task that the table is known to have; −1 for none. */
+  markerOf(appId: string): number {
+    return this.#txn.get(appId) ?? -1
+  }
+
+  /** True where the table has been taken over by this incarnation. */
+  get isCurrent(): boolean {
+    return this.markerOf(this.#options.incarnationAppId) >= this.#options.incarnation
+  }
+
+  /** Resolves when the epoch is in the table. Epochs of one task must come in ascending order. */
+  publish(publication: Publication): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ publication, resolve, reject })
+      this.#running ??= this.#drain()
+    })
+  }
+
+  /** The table as its readers see it now, and what this run added. */
+  async summary(): Promise<TableSummary> {
+    const state = await this.#refresh()
+    let rows = 0
+    for (const file of state.files.values()) rows += file.rows
+    return {
+      path: this.path,
+      rows,
+      files: state.files.size,
+      rowsAdded: this.#rowsAdded,
+      filesAdded: this.#filesAdded,
+    }
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const waiting = this.#queue.splice(0)
+      try {
+        if (this.#failure !== null) throw this.#failure.error
+        await this.#commit(waiting.map(({ publication }) => publication))
+        for (const { resolve } of waiting) resolve()
+      } catch (error) {
+        this.#failure ??= { error }
+        for (const { reject } of waiting) reject(error)
+      }
+    }
+    this.#running = null
+  }
+
+  async #commit(group: readonly Publication[]): Promise<void> {
+    const { rules } = this.#options
+    const pending = (): readonly Publication[] =>
+      group.filter(
+        ({ appId, epoch }) =>
+          this.markerOf(appId) < epoch || (!rules.txnOfEveryTask && appId !== group[0]!.appId),
+      )
+    let todo = rules.txnBeforeCommit ? pending() : group
+    for (;;) {
+      this.#fence()
+      const add = todo.flatMap(({ files }) => files)
+      if (add.length === 0 && this.isCurrent) return
+      const outcome = await this.#tryCommit(todo, add)
+      if (outcome === 'committed') return
+      await this.#refresh()
+      if (rules.txnAfterLostRace) todo = pending()
+    }
+  }
+
+  async #tryCommit(
+    todo: readonly Publication[],
+    add: readonly StagedFile[],
+  ): Promise<'committed' | 'unknown or lost'> {
+    const { log, rules, incarnation, incarnationAppId, pipeline, retry, run } = this.#options
+    const isNew = this.#version < 0
+    const isSwitch = !this.isCurrent
+    const txn = new Map<string, number>()
+    for (const { appId, epoch } of todo) txn.set(appId, Math.max(epoch, txn.get(appId) ?? -1))
+    if (isSwitch) txn.set(incarnationAppId, incarnation)
+    const remove = isSwitch && rules.switchRemovesFiles ? this.#ownFiles() : []
+    const configuration = this.#options.isOwned ? { [PIPELINE_PROPERTY]: pipeline } : {}
+    try {
+      const result = await log.commit(this.#version + 1, {
+        metadata: isNew || isSwitch ? { configuration } : null,
+        add,
+        remove,
+        txn,
+        committedMs: retry.clock.nowMs(),
+        operation: isNew ? 'CREATE TABLE' : 'WRITE',
+        info: { 'millrace.run': run },
+      })
+      if (result === 'lost') return 'unknown or lost'
+    } catch (error) {
+      if (!isRetryable(error)) throw error
+      await retry.clock.sleep(retry.entropy.random() * 100)
+      return 'unknown or lost'
+    }
+    this.#version++
+    this.#commits++
+    for (const [appId, version] of txn) this.#txn.set(appId, version)
+    this.#filesAdded += add.length
+    for (const file of add) this.#rowsAdded += file.rows
+    return 'committed'
+  }
+
+  /** A process of an incarnation that has been replaced writes nothing more. */
+  #fence(): void {
+    const { incarnation, incarnationAppId, rules } = this.#options
+    const newest = this.markerOf(incarnationAppId)
+    if (newest > incarnation && rules.fenceOldIncarnation) {
+      throw new PipelineError(
+        'INCARNATION_REPLACED',
+        `incarnation ${incarnation} has been replaced by ${newest}, which writes to ${this.path} now`,
+        { advice: 'Another process was started with --fresh. This one has stopped; nothing is lost.' },
+      )
+    }
+  }
+
+  #ownFiles(): readonly StagedFile[] {
+    const files = [...this.#files.values()]
+    if (this.#options.isOwned) return files
+    return files.filter((file) => file.tags[PIPELINE_TAG] === this.#options.pipeline)
+  }
+
+  async #refresh(): Promise<TableState> {
+    const { log, retry } = this.#options
+    const state = await retrying(retry, `read the log of ${this.path}`, () => log.refresh())
+    assert(state.version >= this.#version, `the log of ${this.path} went back`)
+    this.#version = state.version
+    this.#files = state.files
+    this.#txn = new Map(state.txn)
+    return state
+  }
+}

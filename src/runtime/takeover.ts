@@ -1,0 +1,141 @@
+import { assertContiguous, claimHolds, decideClaim, decideRedo, redoFrom } from '../checkpoint/decide.ts'
+import type { ChainRecord, DataRecord } from '../checkpoint/record.ts'
+import { RECORD_VERSION } from '../checkpoint/record.ts'
+import { assert, PipelineError } from '../errors.ts'
+import type { Chain } from './chain.ts'
+import type { TaskContext } from './task-context.ts'
+
+/** A task that is ours: its claim, and what the chain said when the claim was its head. */
+export interface Ownership {
+  readonly claim: number
+  /** Of the claim: files that we stage carry it. */
+  readonly nonce: string
+  /** The newest data record; null for a chain without work. */
+  readonly last: DataRecord | null
+  /** Keys of files that listed records name, among those that an orphan could be mistaken for. */
+  readonly recordsRead: readonly ChainRecord[]
+}
+
+/** Another owner has the task: this one stops, drops its work and deletes nothing. */
+export class OwnershipLost extends Error {
+  constructor(task: string) {
+    super(`another process has taken over ${task}`)
+    this.name = 'OwnershipLost'
+  }
+}
+
+/** The newest part of a chain: back to the newest data record and every epoch that may not be published. */
+export interface ChainTail {
+  readonly epochs: readonly number[]
+  /** Ascending. */
+  readonly records: readonly ChainRecord[]
+  readonly last: DataRecord | null
+}
+
+/** Lists a chain and reads its tail. */
+export async function readTail(chain: Chain, tables: readonly string[]): Promise<ChainTail> {
+  const epochs = await chain.list()
+  assertContiguous(chain.task, epochs)
+  const records: ChainRecord[] = []
+  let last: DataRecord | null = null
+  let from = -1
+  for (let i = epochs.length - 1; i >= 0 && (last === null || epochs[i]! >= from); i--) {
+    const record = await chain.readListed(epochs[i]!)
+    records.unshift(record)
+    if (last === null && record.kind === 'data') {
+      last = record
+      from = redoFrom(record, tables)
+    }
+  }
+  return { epochs, records, last }
+}
+
+/**
+ * Takes a task over: claims its chain, then restores from a list that ends in the claim. Throws OwnershipLost where somebody
+ * claims after us, and INCARNATION_SEALED where the chain has ended.
+ */
+export async function takeOver(context: TaskContext, chain: Chain, tables: readonly string[]): Promise<Ownership> {
+  const { rules, entropy } = context
+  const nonce = entropy.nonce()
+  const claim = rules.claimBeforeWork ? await putClaim(context, chain, nonce) : await headOf(chain)
+  const tail = await readTail(chain, tables)
+  if (rules.claimBeforeWork && rules.claimIsHead && !claimHolds(tail.epochs, claim)) {
+    throw new OwnershipLost(chain.task)
+  }
+  // Only where the rule is taken out: what a later owner wrote is not restored.
+  const records = tail.records.filter((record) => record.epoch <= claim)
+  await redo(context, chain.task, records, tables)
+  const last = records.findLast((record) => record.kind === 'data') ?? null
+  context.log.debug({ task: chain.task, claim, restoredFrom: last?.epoch ?? null }, 'took over')
+  return { claim, nonce, last, recordsRead: records }
+}
+
+async function headOf(chain: Chain): Promise<number> {
+  return (await chain.list()).at(-1) ?? -1
+}
+
+async function putClaim(context: TaskContext, chain: Chain, nonce: string): Promise<number> {
+  const head = await headOf(chain)
+  let decision = decideClaim(head < 0 ? null : await chain.readListed(head))
+  for (;;) {
+    if (decision.kind === 'sealed') throw sealed(context)
+    const { epoch } = decision
+    const { pipeline, incarnation, run, clock, entropy } = context
+    const outcome = await chain.put({
+      version: RECORD_VERSION,
+      kind: 'claim',
+      pipeline,
+      incarnation,
+      task: chain.task,
+      epoch,
+      // Fresh for each number: an earlier try may still arrive.
+      nonce: `${nonce}${entropy.nonce()}`,
+      run,
+      writtenMs: clock.nowMs(),
+    })
+    if (outcome === 'won') return epoch
+    decision = decideClaim(await chain.readListed(epoch))
+  }
+}
+
+/** Publishes what the records promise and the tables lack. */
+async function redo(
+  context: TaskContext,
+  task: string,
+  records: readonly ChainRecord[],
+  tables: readonly string[],
+): Promise<void> {
+  const { keys, publishers, rules } = context
+  const appId = keys.appId(task)
+  const first = tables[0]!
+  const markers = new Map(
+    tables.map((path) => [path, publishers.get(rules.markerPerTable ? path : first)!.markerOf(appId)]),
+  )
+  let pending = [...decideRedo(records, markers)]
+  if (!rules.redoAll) pending = pending.slice(-1)
+  if (!rules.redoAscending) pending.reverse()
+  for (const record of pending) await publishRecord(context, record, markers)
+}
+
+async function publishRecord(
+  context: TaskContext,
+  record: DataRecord,
+  markers: ReadonlyMap<string, number>,
+): Promise<void> {
+  const appId = context.keys.appId(record.task)
+  const publications = Object.entries(record.files).map(([path, files]) => {
+    if (!context.rules.markerPerTable && (markers.get(path) ?? -1) >= record.epoch) return Promise.resolve()
+    const publisher = context.publishers.get(path)
+    assert(publisher !== undefined, `record ${record.epoch} of ${record.task} names the unknown table ${path}`)
+    return publisher.publish({ appId, epoch: record.epoch, files })
+  })
+  await Promise.all(publications)
+}
+
+function sealed(context: TaskContext): PipelineError {
+  return new PipelineError(
+    'INCARNATION_SEALED',
+    `incarnation ${context.incarnation} of ${context.pipeline} has been sealed by a start with --fresh`,
+    { advice: 'If no other process runs it, that start was interrupted: start again with --fresh.' },
+  )
+}

@@ -1,0 +1,108 @@
+import type { ChainKeys } from '../checkpoint/keys.ts'
+import type { Plan } from '../engine/plan.ts'
+import type { Clock, Entropy, Log, ObjectStore, StagedFile, TableEncoder } from '../ports.ts'
+import type { TableRows } from '../engine/partition-task.ts'
+import type { StagedName } from '../checkpoint/keys.ts'
+import { writeInfinity } from '../checkpoint/record.ts'
+import { encodeUtf8 } from '../columns/utf8.ts'
+import { type Retry, retrying } from './retry.ts'
+import type { ProtocolRules } from './rules.ts'
+import type { TablePublisher } from './table-publisher.ts'
+
+/** What all tasks of a run share. */
+export interface TaskContext {
+  readonly plan: Plan
+  readonly pipeline: string
+  readonly incarnation: number
+  readonly run: string
+  readonly store: ObjectStore
+  readonly encoder: TableEncoder
+  readonly keys: ChainKeys
+  readonly publishers: ReadonlyMap<string, TablePublisher>
+  readonly clock: Clock
+  readonly entropy: Entropy
+  readonly log: Log
+  readonly retry: Retry
+  readonly rules: ProtocolRules
+}
+
+/** A table's files, encoded and named, not yet stored. */
+export interface NamedFiles {
+  readonly path: string
+  readonly files: readonly { readonly file: StagedFile; readonly key: string; readonly body: Uint8Array }[]
+}
+
+/**
+ * Encodes an epoch's rows at once, so that the task's columns are free again, and names the files: every name carries who made
+ * it, because a sleeper's late upload must not overwrite its successor's.
+ */
+export function encodeTables(
+  context: TaskContext,
+  task: string,
+  name: StagedName,
+  tables: readonly TableRows[],
+  cutMs: number,
+): readonly NamedFiles[] {
+  const { encoder, keys, pipeline } = context
+  const tags = { 'millrace.pipeline': pipeline, 'millrace.task': task, 'millrace.epoch': String(name.epoch) }
+  return tables.map(({ shape, batch, selection, count }) => {
+    const encoded = encoder.encode(shape, batch, selection, count)
+    const files = encoded.map(({ body, rows, partitionValues, directory, stats }, index) => {
+      const file = keys.file(task, nameOf(context, name), index, encoder.extension)
+      const path = directory === '' ? file : `${directory}/${file}`
+      const staged: StagedFile = {
+        path: encodeLogPath(path),
+        size: body.length,
+        rows,
+        partitionValues,
+        stats,
+        modifiedMs: cutMs,
+        tags,
+      }
+      return { file: staged, key: `${shape.path}/${path}`, body }
+    })
+    return { path: shape.path, files }
+  })
+}
+
+/** Names without an owner exist only where the simulator takes that rule out. */
+export function nameOf(context: TaskContext, name: StagedName): StagedName {
+  return context.rules.namesCarryOwner ? name : { epoch: name.epoch, claim: 0, nonce: 'x' }
+}
+
+/** Uploads files under their final names; nobody reads them yet. Twice is as good as once. */
+export async function stageFiles(context: TaskContext, tables: readonly NamedFiles[]): Promise<void> {
+  const puts = tables.flatMap(({ files }) => files).map(({ key, body }) => putStaged(context, key, body))
+  await Promise.all(puts)
+}
+
+/** Stages state or partials as JSON and returns the key. */
+export async function stageJson(
+  context: TaskContext,
+  task: string,
+  name: StagedName,
+  kind: string,
+  value: unknown,
+): Promise<string> {
+  const key = context.keys.staged(task, nameOf(context, name), kind)
+  await putStaged(context, key, encodeUtf8(JSON.stringify(value, writeInfinity)))
+  return key
+}
+
+export function filesByTable(tables: readonly NamedFiles[]): Record<string, readonly StagedFile[]> {
+  return Object.fromEntries(tables.map(({ path, files }) => [path, files.map(({ file }) => file)]))
+}
+
+/** The key of a file as a record or a log names it. */
+export function keyOfFile(tablePath: string, file: StagedFile): string {
+  return `${tablePath}/${decodeURIComponent(file.path)}`
+}
+
+/** Delta's paths are URIs: the key itself may hold '%' of Hive's own escaping. */
+function encodeLogPath(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/').replaceAll('%3D', '=')
+}
+
+function putStaged(context: TaskContext, key: string, body: Uint8Array): Promise<void> {
+  return retrying(context.retry, `put ${key}`, () => context.store.put(key, body))
+}
