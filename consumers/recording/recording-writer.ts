@@ -51,6 +51,8 @@ class FileWriter implements RecordingWriter {
   readonly #summary = new SummaryBuilder()
   readonly #summaryPosition: number
   readonly #text = new TextEncoder()
+  #lastTopic = ''
+  #lastTopicBytes = new Uint8Array(0)
   #block: Uint8Array
   #used = 0
   #count = 0
@@ -88,7 +90,7 @@ class FileWriter implements RecordingWriter {
         `time ${timeMs} is not milliseconds`,
       )
     }
-    const topicBytes = this.#text.encode(topic)
+    const topicBytes = this.#topicBytes(topic)
     const headerPairs = headers.map((header) => ({
       key: this.#text.encode(header.key),
       value: header.value,
@@ -158,6 +160,15 @@ class FileWriter implements RecordingWriter {
       throw unwritable(this.#path, cause)
     }
     if (position === null) this.#written += bytes.length
+  }
+
+  /** Records of one topic mostly follow each other. */
+  #topicBytes(topic: string): Uint8Array {
+    if (topic !== this.#lastTopic) {
+      this.#lastTopic = topic
+      this.#lastTopicBytes = this.#text.encode(topic)
+    }
+    return this.#lastTopicBytes
   }
 
   #reserve(bytes: number): void {

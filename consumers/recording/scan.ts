@@ -14,28 +14,21 @@ export async function visitRecords(
   }
 }
 
-/** Counts what the file holds. Throws where it is cut or broken. */
-export async function summarise(file: RecordingFile): Promise<RecordingSummary> {
+/** Counts what the file holds, as far as it can be read; `error` is what stopped it. */
+export async function summariseReadable(
+  file: RecordingFile,
+): Promise<{ readonly summary: RecordingSummary; readonly error: unknown }> {
   const builder = new SummaryBuilder()
-  await visitRecords(file, (record, body) => {
-    addTo(builder, record, body)
-    return true
-  })
-  return builder.summary(file.size)
-}
-
-/** As far as the file can be read; what is wrong behind that is for the reader to say. */
-export async function summariseReadable(file: RecordingFile): Promise<RecordingSummary> {
-  const builder = new SummaryBuilder()
+  let failure: unknown = null
   try {
     await visitRecords(file, (record, body) => {
       addTo(builder, record, body)
       return true
     })
-  } catch {
-    // Reading the recording meets the same error at the same place, and reports it.
+  } catch (error) {
+    failure = error
   }
-  return builder.summary(file.size)
+  return { summary: builder.summary(file.size), error: failure }
 }
 
 function addTo(builder: SummaryBuilder, record: RawRecordCursor, body: Uint8Array): void {

@@ -92,7 +92,8 @@ class RecordingSource implements Source {
   async #openRecording(): Promise<OpenRecording> {
     const file = await RecordingFile.open(this.description)
     try {
-      const summary = file.summary ?? (await summariseReadable(file))
+      // Where the file is cut or broken, reading it says so.
+      const summary = file.summary ?? (await summariseReadable(file)).summary
       const topics = [...new Set(summary.partitions.map(({ topic }) => topic))]
       const topic = chooseTopic(this.description, topics, this.#topic)
       const partitions = summary.partitions

@@ -45,10 +45,19 @@ export class VarintReader {
   }
 
   long(): number {
+    const at = this.at
+    if (at >= this.end) return this.#fail()
+    const byte = this.bytes[at]!
+    // Most are one byte long. Kept small, so that it is inlined.
+    if (byte >= 0x80) return this.#longer()
+    this.at = at + 1
+    return (byte >>> 1) ^ -(byte & 1)
+  }
+
+  #longer(): number {
     const bytes = this.bytes
     const end = this.end
     let at = this.at
-    if (at >= end) return this.#fail()
     let byte = bytes[at++]!
     let low = byte & 0x7f
     let shift = 7
