@@ -33,3 +33,6 @@ export {
 export { bronze, day, gold, hour, month, silver, type TableOptions } from './topology/table.ts'
 export { boundedOutOfOrderness, type WatermarkOptions } from './topology/watermark.ts'
 export { tumbling, type TumblingOptions, type WindowOptions } from './topology/window.ts'
+export type { Lake, Log, SourceBinding } from './ports.ts'
+export type { RunProgress, RunSummary, TableSummary } from './runtime/bindings.ts'
+export { type RunOptions, run } from './runtime/run.ts'

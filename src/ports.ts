@@ -231,3 +231,19 @@ export interface Log {
   error(fields: object, message: string): void
   child(fields: object): Log
 }
+
+// -------------------------------------------------------------------------------------------- bindings
+
+/** A source as a user's program names it: `recording({ path })`, later `kafka({ … })`. */
+export interface SourceBinding {
+  open(clock: Clock): Source
+  readonly registry: SchemaRegistry
+  /** Cuts then depend on rows and bytes alone, never on the wall clock. */
+  readonly isReplay: boolean
+}
+
+/** A lake as a user's program names it: `directory('./lake')`, later `s3({ bucket })`. */
+export interface Lake {
+  readonly store: ObjectStore
+  readonly format: TableFormat
+}

@@ -205,8 +205,9 @@ export class PartitionDriver {
 }
 
 function workOf(ownership: Ownership): PartitionWork | null {
-  const work = ownership.last?.work ?? null
-  assert(work === null || work.type === 'partition', 'the chain of a partition belongs to another kind of task')
+  const work = ownership.last?.work
+  if (work === undefined) return null
+  assert(work.type === 'partition', 'the chain of a partition belongs to another kind of task')
   return work
 }
 

@@ -1,0 +1,107 @@
+import { PipelineError } from '../errors.ts'
+import type { Lake, Log, SourceBinding } from '../ports.ts'
+import type { Duration } from '../topology/duration.ts'
+import { isPipeline } from '../topology/pipeline.ts'
+import type { PipelineSpec } from '../topology/node.ts'
+import type { FlushLimits, RunProgress, RunSummary } from './bindings.ts'
+import { createLog } from './log.ts'
+import { runPipeline } from './run-pipeline.ts'
+import { systemClock, systemEntropy } from './system.ts'
+
+/** Where a pipeline runs. */
+export interface RunOptions {
+  readonly source: SourceBinding
+  readonly lake: Lake
+  /** When an epoch is cut, and so how fresh the tables are and how large their files. */
+  readonly flush?: {
+    /** Default: 30 seconds. A replay has no such limit, so that its epochs do not depend on the machine. */
+    readonly every?: Duration
+    /** Default: 250,000. */
+    readonly maxRows?: number
+    /** Of raw records. Default: 128 MiB. */
+    readonly maxBytes?: number
+  }
+  /** Begin again from the start of the source: what the pipeline wrote so far leaves the tables. Default: false. */
+  readonly fresh?: boolean
+  /** Aborting cuts, records and publishes what has been read. Default: SIGINT and SIGTERM. */
+  readonly signal?: AbortSignal
+  /** Default: JSON lines on standard error, or lines for a person where that is a terminal. */
+  readonly log?: Log
+  readonly onProgress?: (progress: RunProgress) => void
+}
+
+/** Of raw records, in one epoch: what keeps memory bounded when records are large. */
+export const FLUSH_BYTES_MAX = 128 * 1024 * 1024
+/** More would not fit the memory of one Parquet write, which is never given back. */
+export const FLUSH_ROWS_MAX = 250_000
+export const FLUSH_EVERY_MS = 30_000
+export const BATCH_RECORDS_MAX = 8_192
+
+/**
+ * Runs a pipeline until its source ends or it is asked to stop. What was recorded by then is in the tables, exactly once; the next
+ * start goes on from there.
+ *
+ * Throws PipelineError: `code` says what it was, `advice` what to do about it.
+ *
+ * @example
+ * await run(taxi, { source: recording({ path: 'trips.avro' }), lake: directory('./lake') })
+ */
+export async function run(pipeline: PipelineSpec, options: RunOptions): Promise<RunSummary> {
+  if (!isPipeline(pipeline)) {
+    throw new PipelineError('NOT_A_PIPELINE', 'run was given something that is not a pipeline', {
+      advice: 'Give it what pipeline({ … }) returned.',
+    })
+  }
+  const { source, lake, fresh = false, onProgress = null } = options
+  const stop = options.signal === undefined ? stopOnSignals() : { signal: options.signal, release: () => {} }
+  try {
+    return await runPipeline(pipeline, {
+      source: source.open(systemClock),
+      registry: source.registry,
+      lake: lake.store,
+      format: lake.format,
+      clock: systemClock,
+      entropy: systemEntropy,
+      log: options.log ?? createLog({ level: 'info', pretty: process.stderr.isTTY === true }),
+      flush: flushLimits(options),
+      fresh,
+      signal: stop.signal,
+      onProgress,
+    })
+  } finally {
+    stop.release()
+  }
+}
+
+function flushLimits({ source, flush = {} }: RunOptions): FlushLimits {
+  const { every = FLUSH_EVERY_MS, maxRows = FLUSH_ROWS_MAX, maxBytes = FLUSH_BYTES_MAX } = flush
+  for (const [name, value] of Object.entries({ every, maxRows, maxBytes })) {
+    if (Number.isFinite(value) && value > 0) continue
+    throw new PipelineError('OPTION_INVALID', `flush.${name} is ${value}; it must be more than 0`)
+  }
+  if (maxRows > FLUSH_ROWS_MAX) {
+    throw new PipelineError('OPTION_INVALID', `flush.maxRows is ${maxRows}; at most ${FLUSH_ROWS_MAX} rows fit one epoch`)
+  }
+  return {
+    rowsMax: maxRows,
+    bytesMax: maxBytes,
+    everyMs: source.isReplay ? null : every,
+    batchRecordsMax: BATCH_RECORDS_MAX,
+  }
+}
+
+/** The first signal asks for a graceful stop; the second ends the process, which the chain makes safe. */
+function stopOnSignals(): { readonly signal: AbortSignal; readonly release: () => void } {
+  const controller = new AbortController()
+  const stop = (): void => {
+    controller.abort()
+    release()
+  }
+  const release = (): void => {
+    process.off('SIGINT', stop)
+    process.off('SIGTERM', stop)
+  }
+  process.on('SIGINT', stop)
+  process.on('SIGTERM', stop)
+  return { signal: controller.signal, release }
+}

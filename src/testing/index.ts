@@ -1,0 +1,2 @@
+/** `import { replay } from 'millrace/testing'`. */
+export { type ReplayOptions, type ReplayResult, type Row, replay } from './replay.ts'
