@@ -67,7 +67,7 @@ function unionColumn(union: UnionType, position: Position): ColumnType {
       return { name, type: columnType(branch, at), nullable: true }
     })
   refuseSameNames(fields, position)
-  return { kind: 'struct', fields }
+  return { kind: 'struct', fields, union: true }
 }
 
 function columnType(type: AvroType, position: Position): ColumnType {

@@ -24,7 +24,8 @@ export type ColumnType =
   | { readonly kind: 'list'; readonly element: Field }
   /** Keys are strings and never null. */
   | { readonly kind: 'map'; readonly value: Field }
-  | { readonly kind: 'struct'; readonly fields: readonly Field[] }
+  /** `union`: stands for a union of several types. Its fields are the branches, of which one is present. */
+  | { readonly kind: 'struct'; readonly fields: readonly Field[]; readonly union?: true }
 
 export interface Field {
   readonly name: string

@@ -1,0 +1,55 @@
+/** Looking at values that a user's callback returned, of which nothing is known. */
+
+/** Why the value is not an object with no other fields than these, or null. `path` is '' for the row itself. */
+export function objectMisfit(value: unknown, known: ReadonlySet<string>, path: string): string | null {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    if (path !== '') return `field ${path} is ${kindOf(value)}, not an object`
+    return `the row is ${kindOf(value)}, not an object${value === undefined ? ': does the function return it?' : ''}`
+  }
+  for (const name of Object.keys(value)) {
+    if (!known.has(name)) {
+      const subject = path === '' ? name : `${path}.${name}`
+      return `field ${subject} is not in the schema, which has ${[...known].join(', ')}`
+    }
+  }
+  return null
+}
+
+/** An object as a literal makes it: what JavaScript uses for dictionaries. */
+export function isPlainObject(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || prototype === Object.prototype
+}
+
+/** A property; `__proto__` and the like only where they are the object's own. */
+export function lookup(value: unknown, name: string): unknown {
+  const object = value as Readonly<Record<string, unknown>>
+  return name in Object.prototype && !Object.hasOwn(object, name) ? undefined : object[name]
+}
+
+/** 'a string', 'null', 'an array': what sort of value it is. */
+export function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  if (Array.isArray(value)) return 'an array'
+  if (typeof value !== 'object') return `a ${typeof value}`
+  const name = (value.constructor as { name?: unknown } | undefined)?.name
+  return typeof name === 'string' && name !== '' && name !== 'Object' ? `a ${name}` : 'an object'
+}
+
+/** A value in a message, at most a line of it. */
+export function shown(value: unknown): string {
+  switch (typeof value) {
+    case 'string': {
+      const text = value.length > 40 ? `${value.slice(0, 40)}…` : value
+      return JSON.stringify(text)
+    }
+    case 'bigint':
+      return `${value}n`
+    case 'number':
+    case 'boolean':
+      return Object.is(value, -0) ? '-0' : String(value)
+    default:
+      return kindOf(value)
+  }
+}
