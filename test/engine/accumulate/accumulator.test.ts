@@ -1,0 +1,84 @@
+import { describe, expect, test } from 'vitest'
+import type { ColumnType } from '../../../src/columns/column-type.ts'
+import { createAccumulator, resultFieldOf } from '../../../src/engine/accumulate/accumulator.ts'
+import type { AggregateSpec } from '../../../src/topology/node.ts'
+import { accumulated, aggregateOf, aggregated, columnOf, fieldOf, resultOf } from './cells.ts'
+
+const INT: ColumnType = { kind: 'int32' }
+const TIMESTAMP: ColumnType = { kind: 'timestamp', unit: 'micros', local: true }
+
+describe('result fields', () => {
+  test.each<[AggregateSpec['kind'], ColumnType, ColumnType]>([
+    ['sum', INT, { kind: 'int64' }],
+    ['sum', { kind: 'float32' }, { kind: 'float64' }],
+    ['avg', { kind: 'int64' }, { kind: 'float64' }],
+    ['avg', { kind: 'decimal', precision: 9, scale: 3 }, { kind: 'float64' }],
+    ['min', INT, INT],
+    ['max', TIMESTAMP, TIMESTAMP],
+    ['min', { kind: 'string' }, { kind: 'string' }],
+    ['max', { kind: 'bytes' }, { kind: 'bytes' }],
+  ])('%s of %j is nullable %j', (kind, input, output) => {
+    const field = resultFieldOf(aggregateOf(kind), fieldOf(input, false))
+    expect(field).toEqual({ name: 'result', type: output, nullable: true })
+  })
+
+  test.each<[AggregateSpec['kind'], ColumnType]>([
+    ['sum', TIMESTAMP],
+    ['sum', { kind: 'string' }],
+    ['avg', { kind: 'date' }],
+    ['max', { kind: 'enum', symbols: ['B', 'A'] }],
+    ['min', { kind: 'boolean' }],
+    ['min', { kind: 'fixed', size: 4 }],
+    ['max', { kind: 'list', element: fieldOf(INT) }],
+  ])('%s of %j is refused with advice', (kind, input) => {
+    expect(() => createAccumulator(aggregateOf(kind), fieldOf(input))).toThrow(
+      expect.objectContaining({
+        code: 'AGGREGATE_TYPE',
+        message: expect.stringContaining('field x'),
+        advice: expect.any(String),
+      }),
+    )
+  })
+})
+
+describe('count', () => {
+  test('of rows needs no column, and is never null', () => {
+    const accumulator = createAccumulator(aggregateOf('count', null), null)
+    expect(accumulator.resultField).toEqual({ name: 'result', type: { kind: 'int64' }, nullable: false })
+    accumulator.reserve(2)
+    accumulator.addRows(null, Int32Array.of(7, 8, 9), Int32Array.of(1, 1, 0), 2)
+    expect([resultOf(accumulator, 0), resultOf(accumulator, 1)]).toEqual([0n, 2n])
+  })
+
+  test('of a field leaves out nulls, whatever its type', () => {
+    expect(aggregated('count', { kind: 'string' }, ['a', null, ''])).toBe(2n)
+    const field = fieldOf(INT, false)
+    expect(resultOf(accumulated(aggregateOf('count'), field, [0, 0]))).toBe(2n)
+  })
+})
+
+describe.each<AggregateSpec['kind']>(['count', 'sum', 'avg', 'min', 'max'])('panes of %s', (kind) => {
+  test('are empty when new, also after growth and reset', () => {
+    const field = fieldOf({ kind: 'float64' })
+    const accumulator = createAccumulator(aggregateOf(kind), field)
+    const empty = kind === 'count' ? 0n : null
+    accumulator.reserve(1)
+    accumulator.addRows(
+      columnOf(field, [2, 1e300, 1e-300]),
+      Int32Array.of(0, 1, 2),
+      Int32Array.of(0, 0, 0),
+      3,
+    )
+    const full = resultOf(accumulator)
+    accumulator.reserve(1000)
+    expect(resultOf(accumulator)).toEqual(full)
+    expect(resultOf(accumulator, 999)).toBe(empty)
+    accumulator.movePane(0, 5)
+    accumulator.reset(0)
+    expect(resultOf(accumulator)).toBe(empty)
+    expect(resultOf(accumulator, 5)).toEqual(full)
+    accumulator.movePane(0, 5)
+    expect(resultOf(accumulator, 5)).toBe(empty)
+    expect(accumulator.write(5)).toBeNull()
+  })
+})
