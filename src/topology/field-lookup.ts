@@ -8,7 +8,7 @@ export function findField(fields: readonly Field[], path: string, step: string):
   let found: Field | null = null
   for (const name of path.split('.')) {
     if (found !== null) {
-      if (found.type.kind !== 'struct') {
+      if (found.type.kind !== 'struct' || found.type.union === true) {
         return problem(
           'FIELD_UNKNOWN',
           step,
@@ -63,7 +63,7 @@ export function typeText(type: ColumnType): string {
     case 'map':
       return `map of ${typeText(type.value.type)}`
     case 'struct':
-      return 'record'
+      return type.union === true ? 'union' : 'record'
     case 'boolean':
     case 'string':
     case 'bytes':
