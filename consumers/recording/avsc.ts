@@ -1,4 +1,4 @@
-import * as avsc from 'avsc'
+import avsc from 'avsc'
 import { messageOf, PipelineError } from '../../src/errors.ts'
 
 /**
