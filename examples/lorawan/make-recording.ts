@@ -44,24 +44,25 @@ const ENCODERS: Readonly<Record<1 | 2 | 3, FrameEncoder>> = {
 
 export async function makeFrames(input: string, out: string): Promise<number> {
   const writer = createRecordingWriter(out, { codec: 'deflate' })
-  const offsets = Array.from({ length: PARTITIONS }, () => 0)
+  const offsets = new Map<number, number>()
   const text = new TextEncoder()
   for await (const { text: json } of readJsonLines(input)) {
     const line = JSON.parse(json) as Line
     const key = text.encode(line.dev_eui)
     const partition = partitionOfKey(key, PARTITIONS)
     const append = (value: Uint8Array | null, injected: string | null) => {
+      const offset = offsets.get(partition) ?? 0
       writer.append({
         topic: TOPIC,
         partition,
-        offset: offsets[partition]!,
+        offset,
         timestampMs: line.reported_ms,
         arrivalMs: line.arrival_ms,
         key,
         value,
         headers: injected === null ? [] : [{ key: 'injected', value: text.encode(injected) }],
       })
-      offsets[partition]! += 1
+      offsets.set(partition, offset + 1)
     }
     const report = reportOf(line)
     append(encode(report, line.arrival_ms < SCHEMA_2_SINCE_MS ? 1 : 2), null)
