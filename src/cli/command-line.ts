@@ -1,0 +1,327 @@
+import { Command, CommanderError, Option } from 'commander'
+import { LOG_LEVELS } from '../runtime/log.ts'
+import { EXIT, EXIT_CODES_HELP, type ExitCode, usageError } from './failure.ts'
+import { LAKE_DEFAULT, parseChoice, parseCount, parseSpeed, parseTime } from './option-values.ts'
+import { ownPackage } from './own-package.ts'
+import type { Terminal } from './terminal.ts'
+
+const HELP_WIDTH = 110
+/** As in src/runtime/run.ts, which this file does not wait for: more rows do not fit the memory of one Parquet write. */
+const FLUSH_ROWS_MAX = 250_000
+const BATCH_RECORDS_MAX = 1_000_000
+
+/** Takes a started command: its exit code becomes that of the process. */
+type Run = (command: Promise<ExitCode>) => Promise<void>
+
+/** The values of a command's options as commander gives them: text, or true for a flag. */
+type Options = Readonly<Record<string, string | boolean | undefined>>
+
+/**
+ * Parses the arguments and runs the command they name. Each command's file is loaded when it is asked for: the
+ * database and the Parquet writer are native code that `--help` does not wait for.
+ * @throws PipelineError USAGE, and whatever the command throws.
+ */
+export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  let exitCode: ExitCode = EXIT.done
+  const run = (command: Promise<ExitCode>) => command.then((code) => void (exitCode = code))
+  const program = describeCommands(terminal, run)
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    if (error.exitCode === 0) return EXIT.done
+    if (error.code === 'commander.help') return EXIT.usage
+    throw explain(error, program, args)
+  }
+  return exitCode
+}
+
+function describeCommands(terminal: Terminal, run: Run): Command {
+  const program = new Command('millrace')
+    .description('Avro events into bronze, silver and gold Delta tables, exactly once.')
+    .version(ownPackage().version, '-V, --version', 'show the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'show help of a command')
+    .option('--debug', 'show the stack of an error')
+    .addHelpText('after', `\n${EXIT_CODES_HELP}\n\nStart with: millrace init my-project`)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void terminal.out.stream.write(text),
+      writeErr: (text) => void terminal.err.stream.write(text),
+      // Errors are reported like all others, by `reportFailure`.
+      outputError: () => {},
+      getOutHasColors: () => terminal.out.interactive,
+      getOutHelpWidth: () => Math.min(terminal.out.width ?? HELP_WIDTH, HELP_WIDTH),
+      getErrHelpWidth: () => Math.min(terminal.err.width ?? HELP_WIDTH, HELP_WIDTH),
+    })
+
+  command(
+    program,
+    'replay <program>',
+    'run a pipeline over a recorded stream, into a lake',
+    `What is read and published stays so: run it again and it continues, or says that there is nothing to do.
+The first Ctrl-C finishes and publishes what was read; the second one exits at once, which loses nothing either.
+
+Example:
+  millrace replay taxi.ts --recording trips.avro --lake ./lake
+  millrace replay taxi.ts --recording trips.avro --until 2024-03-01T12:00:00Z`,
+  )
+    .option('--recording <file>', 'the recorded stream (default: the only .avro file beside the program)')
+    .option('--lake <dir>', 'where the tables are', LAKE_DEFAULT)
+    .option(
+      '--registry <dir>',
+      'writer schemas, named <id>-….avsc (default: the folder registry beside the recording)',
+    )
+    .option('--topic <name>', 'the topic to read, where the recording has several')
+    .option('--speed <speed>', 'max, or as it was recorded (1x), or faster (60x)', 'max')
+    .option('--until <time>', 'stop before the first record that arrived at this time, ISO 8601')
+    .option('--fresh', 'begin a new incarnation: read from the start and replace what the tables hold')
+    .option('--flush-rows <n>', 'cut an epoch after so many rows', String(FLUSH_ROWS_MAX))
+    .option('--batch-records <n>', 'records read at once', '8192')
+    .option('--log-level <level>', `${LOG_LEVELS.join(', ')} (default: warn in a terminal, else info)`)
+    .action((path: string, options: Options) => run(replayCommand(path, options, terminal)))
+
+  command(
+    program,
+    'query <sql>',
+    'ask the tables of a lake, in SQL (DuckDB)',
+    `Tables are bronze.<table>, silver.<table>, gold.<table> and dead_letters. Times are UTC.
+
+Example:
+  millrace query "select * from gold.zone_minutes order by window_start limit 5"
+  millrace query "select reason, count(*) from dead_letters group by all" --format csv`,
+  )
+    .option('--lake <dir>', 'where the tables are', LAKE_DEFAULT)
+    .option('--format <format>', 'table, json or csv', 'table')
+    .option('--limit <n>', 'rows that a table shows at most, 0 for all; json and csv always have all', '100')
+    .action((sql: string, options: Options) => run(queryCommand(sql, options, terminal)))
+
+  command(program, 'tables', 'list the tables of a lake')
+    .option('--lake <dir>', 'where the tables are', LAKE_DEFAULT)
+    .option('--columns', 'show the columns and their types')
+    .option('--format <format>', 'table or json', 'table')
+    .action((options: Options) => run(tablesCommand(options, terminal)))
+
+  command(program, 'describe <program>', 'show what a pipeline does, as a plan').action((path: string) =>
+    run(import('./describe.ts').then(({ describe }) => describe(path, terminal))),
+  )
+
+  command(
+    program,
+    'check <program>',
+    'check a program, its options and its schemas, without running it',
+    `With --recording also: can every schema in it be read with the program's?
+
+Example:
+  millrace check taxi.ts --recording trips.avro`,
+  )
+    .option('--recording <file>', 'a recording whose schemas the program has to read')
+    .option('--registry <dir>', 'writer schemas (default: the folder registry beside the recording)')
+    .action((path: string, options: Options) =>
+      run(
+        import('./check.ts').then(({ check }) =>
+          check(
+            { path, recording: textOf(options, 'recording'), registry: textOf(options, 'registry') },
+            terminal,
+          ),
+        ),
+      ),
+    )
+
+  describeRecordings(program, terminal, run)
+  describeDeadLetters(program, terminal, run)
+
+  const schema = program.command('schema').description('generate TypeScript from Avro schemas')
+  command(schema, 'types <dir>', 'write a .ts file with the types beside each .avsc of a folder')
+    .option('--check', 'write nothing; fail where a file is missing or stale')
+    .action((dir: string, options: Options) =>
+      run(
+        import('./schema-types.ts').then(({ schemaTypes }) =>
+          schemaTypes({ dir, check: options['check'] === true }, terminal),
+        ),
+      ),
+    )
+
+  command(program, 'init <dir>', 'make a new project: a program, its schema, a recording and a test').action(
+    (dir: string) => run(import('./init.ts').then(({ init }) => init(dir, terminal))),
+  )
+  return program
+}
+
+/** Adds a command to its parent; `details` stand below its options in its help. */
+function command(parent: Command, usage: string, description: string, details = ''): Command {
+  const debug = new Option('--debug', 'show the stack of an error').hideHelp()
+  const added = parent.command(usage).description(description).addOption(debug)
+  return details === '' ? added : added.addHelpText('after', `\n${details}`)
+}
+
+function describeRecordings(program: Command, terminal: Terminal, run: Run): void {
+  const recording = program.command('recording').description('make and look at recorded streams')
+  command(
+    recording,
+    'make <out>',
+    'turn JSON lines into a recording, as a broker would have held them',
+    `Each line is one event. Its bytes are Avro with the Confluent frame, so a replay decodes them like the real stream.
+
+Example:
+  millrace recording make trips.avro --jsonl trips.jsonl --schema registry/1-trip.avsc --topic trips --arrival arrivedAt`,
+  )
+    .requiredOption('--jsonl <file>', 'the events, one JSON object a line; may be gzipped')
+    .requiredOption('--schema <file>', "the writer's schema, named <id>-….avsc")
+    .requiredOption('--topic <name>', 'the name of the topic')
+    .option('--id <n>', 'the schema id (default: the number at the start of the file name)')
+    .option('--arrival <field>', 'the field with the time of arrival, in milliseconds or ISO 8601')
+    .option('--timestamp <field>', "the field with the record's own timestamp (default: the time of arrival)")
+    .option('--key <field>', 'the field that becomes the key')
+    .option(
+      '--partition-by <field>',
+      'the field that chooses the partition, as Kafka does it (default: the key)',
+    )
+    .option('--partitions <n>', 'how many partitions the topic has', '1')
+    .action((out: string, options: Options) =>
+      run(
+        import('./recording-make.ts').then(({ recordingMake }) =>
+          recordingMake(makeOptions(out, options), terminal),
+        ),
+      ),
+    )
+  command(recording, 'info <file>', 'partitions, offsets, times and schemas of a recording')
+    .option('--format <format>', 'table or json', 'table')
+    .action((file: string, options: Options) =>
+      run(
+        import('./recording-info.ts').then(({ recordingInfoCommand }) =>
+          recordingInfoCommand(file, formatOf(options, ['table', 'json']), terminal),
+        ),
+      ),
+    )
+  command(recording, 'head <file>', 'the first records of a recording, decoded where their schema is known')
+    .option('-n, --records <n>', 'how many', '5')
+    .option('--registry <dir>', 'writer schemas (default: the folder registry beside the recording)')
+    .action((file: string, options: Options) =>
+      run(
+        import('./recording-head.ts').then(({ recordingHeadCommand }) =>
+          recordingHeadCommand(
+            {
+              file,
+              records: parseCount('--records', textOf(options, 'records')!),
+              registry: textOf(options, 'registry'),
+            },
+            terminal,
+          ),
+        ),
+      ),
+    )
+}
+
+function describeDeadLetters(program: Command, terminal: Terminal, run: Run): void {
+  const letters = program.command('dead-letters').description('look at the records that went no further')
+  command(letters, 'ls', 'count them by reason, and list them')
+    .option('--lake <dir>', 'where the tables are', LAKE_DEFAULT)
+    .option('--reason <reason>', 'only those with this reason')
+    .option('--limit <n>', 'list so many, 0 for all', '20')
+    .action((options: Options) =>
+      run(
+        import('./dead-letters.ts').then(({ deadLettersList }) =>
+          deadLettersList(
+            {
+              lake: textOf(options, 'lake')!,
+              reason: textOf(options, 'reason'),
+              limit: parseCount('--limit', textOf(options, 'limit')!, { min: 0 }),
+            },
+            terminal,
+          ),
+        ),
+      ),
+    )
+  command(
+    letters,
+    'show <which>',
+    'show one whole: bytes, headers, reason and stack',
+    'It is named by its number in `dead-letters ls`, or by its position: <topic>/<partition>/<offset>.',
+  )
+    .option('--lake <dir>', 'where the tables are', LAKE_DEFAULT)
+    .option('--save <file>', "write the record's original bytes to a file")
+    .action((which: string, options: Options) =>
+      run(
+        import('./dead-letters.ts').then(({ deadLettersShow }) =>
+          deadLettersShow({ which, lake: textOf(options, 'lake')!, save: textOf(options, 'save') }, terminal),
+        ),
+      ),
+    )
+}
+
+async function replayCommand(path: string, options: Options, terminal: Terminal): Promise<ExitCode> {
+  const until = textOf(options, 'until')
+  const level = textOf(options, 'logLevel')
+  const parsed = {
+    path,
+    recording: textOf(options, 'recording'),
+    lake: textOf(options, 'lake')!,
+    registry: textOf(options, 'registry'),
+    topic: textOf(options, 'topic'),
+    speed: parseSpeed(textOf(options, 'speed')!),
+    untilMs: until === null ? null : parseTime('--until', until),
+    fresh: options['fresh'] === true,
+    flushRows: parseCount('--flush-rows', textOf(options, 'flushRows')!, { max: FLUSH_ROWS_MAX }),
+    batchRecords: parseCount('--batch-records', textOf(options, 'batchRecords')!, { max: BATCH_RECORDS_MAX }),
+    logLevel: level === null ? null : parseChoice('--log-level', level, LOG_LEVELS),
+  }
+  const { replay } = await import('./replay.ts')
+  return replay(parsed, terminal)
+}
+
+async function queryCommand(sql: string, options: Options, terminal: Terminal): Promise<ExitCode> {
+  const format = formatOf(options, ['table', 'json', 'csv'])
+  const limit = parseCount('--limit', textOf(options, 'limit')!, { min: 0 })
+  const { query } = await import('./query.ts')
+  return query({ sql, lake: textOf(options, 'lake')!, format, limit }, terminal)
+}
+
+async function tablesCommand(options: Options, terminal: Terminal): Promise<ExitCode> {
+  const format = formatOf(options, ['table', 'json'])
+  const { tables } = await import('./tables.ts')
+  return tables({ lake: textOf(options, 'lake')!, columns: options['columns'] === true, format }, terminal)
+}
+
+function makeOptions(out: string, options: Options) {
+  const id = textOf(options, 'id')
+  return {
+    out,
+    jsonl: textOf(options, 'jsonl')!,
+    schema: textOf(options, 'schema')!,
+    topic: textOf(options, 'topic')!,
+    schemaId: id === null ? null : parseCount('--id', id),
+    arrivalField: textOf(options, 'arrival'),
+    timestampField: textOf(options, 'timestamp'),
+    keyField: textOf(options, 'key'),
+    partitionField: textOf(options, 'partitionBy'),
+    partitions: parseCount('--partitions', textOf(options, 'partitions')!),
+  }
+}
+
+function formatOf<T extends string>(options: Options, formats: readonly T[]): T {
+  return parseChoice('--format', textOf(options, 'format')!, formats)
+}
+
+function textOf(options: Options, name: string): string | null {
+  const value = options[name]
+  return typeof value === 'string' ? value : null
+}
+
+/** Commander's message without its prefix, its suggestion as the advice, and where to read more. */
+function explain(error: CommanderError, program: Command, args: readonly string[]) {
+  const [first = '', suggestion] = error.message.replace(/^error: /, '').split('\n')
+  let command = program
+  const path = ['millrace']
+  for (const word of args) {
+    const found = command.commands.find((candidate) => candidate.name() === word)
+    if (found === undefined) break
+    command = found
+    path.push(word)
+  }
+  const help = `${path.join(' ')} --help`
+  return usageError(
+    first,
+    suggestion === undefined ? `See ${help}.` : `${suggestion.replaceAll(/^\(|\)$/g, '')} Or see ${help}.`,
+  )
+}

@@ -1,0 +1,42 @@
+import { readdirSync, statSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { usageError } from './failure.ts'
+
+/** The recording that was named, or the only one beside the program. */
+export function recordingFor(program: string, named: string | null): string {
+  if (named !== null) return named
+  const folder = dirname(program)
+  const found = readdirSync(folder)
+    .filter((name) => name.endsWith('.avro'))
+    .sort()
+  if (found.length === 1) return join(folder, found[0]!)
+  throw usageError(
+    found.length === 0
+      ? 'no recording is named, and there is none beside the program'
+      : 'no recording is named',
+    found.length === 0
+      ? 'Name one with --recording <file>; millrace recording make turns JSON lines into one.'
+      : `Name one with --recording: ${found.map((name) => relative('.', join(folder, name))).join(', ')}.`,
+  )
+}
+
+/** The registry that was named, or the folder `registry` beside the recording. */
+export function registryFor(recording: string, named: string | null): string {
+  if (named !== null && isFolder(named)) return named
+  const beside = named === null ? registryBeside(recording) : null
+  if (beside !== null) return beside
+  throw usageError(
+    named === null ? `there is no folder registry beside ${recording}` : `there is no folder ${named}`,
+    "Name the folder with the writers' schemas (1-trip.avsc, …) with --registry <dir>.",
+  )
+}
+
+/** Null where there is none. */
+export function registryBeside(recording: string): string | null {
+  const folder = join(dirname(recording), 'registry')
+  return isFolder(folder) ? folder : null
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+}

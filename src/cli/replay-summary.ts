@@ -1,0 +1,148 @@
+import { unreachable } from '../errors.ts'
+import type { RunSummary } from '../runtime/bindings.ts'
+import type { PipelineSpec } from '../topology/node.ts'
+import { counted, countText, durationText, timeText } from './format.ts'
+import { lakeTables } from './lake.ts'
+import { openLakeDatabase } from './lake-database.ts'
+import { identifier } from './lake-views.ts'
+import { LAKE_DEFAULT } from './option-values.ts'
+import { printTable } from './query.ts'
+import type { ReplayOptions } from './replay.ts'
+import type { Terminal } from './terminal.ts'
+import { textTable } from './text-table.ts'
+
+export interface ReplayOutcome {
+  readonly spec: PipelineSpec
+  readonly summary: RunSummary
+  readonly recording: string
+  readonly options: ReplayOptions
+  /** A person or a supervisor asked it to stop. */
+  readonly asked: boolean
+}
+
+const GOLD_ROWS = 5
+
+/** What a run did, the first rows of the result, and what to try next. */
+export async function printReplaySummary(outcome: ReplayOutcome, terminal: Terminal): Promise<void> {
+  const { out } = terminal
+  const { summary } = outcome
+  await out.line(headline(outcome, terminal))
+  if (summary.outcome === 'lost') return
+  await out.line()
+  await out.write(tablesText(summary, terminal))
+  await printCounts(summary, terminal)
+  await printGold(outcome, terminal)
+  await printNext(outcome, terminal)
+}
+
+function headline({ summary, recording, options, asked }: ReplayOutcome, { out }: Terminal): string {
+  const read = `${counted(summary.records, 'record')} of ${recording} in ${durationText(summary.durationMs)}`
+  switch (summary.outcome) {
+    case 'completed': {
+      const rate =
+        summary.durationMs === 0
+          ? ''
+          : ` (${countText(Math.round(summary.records / (summary.durationMs / 1_000)))} rows/s)`
+      return `${out.style('green', 'Done')}: read ${read}${rate}; everything is published.`
+    }
+    case 'nothing-to-do':
+      return `${out.style('green', 'Everything is read and published')}; nothing changed.`
+    case 'stopped': {
+      const why = asked || options.untilMs === null ? '' : ` at arrival time ${timeText(options.untilMs)}`
+      return `${out.style('yellow', 'Stopped')}${why} after ${read}; what was read is published. The same command ${asked ? '' : 'without --until '}continues.`
+    }
+    case 'lost':
+      return `Stopped after ${read}.`
+    default:
+      return unreachable(summary.outcome)
+  }
+}
+
+function tablesText(summary: RunSummary, { out }: Terminal): string {
+  const changed = summary.tables.some((table) => table.rowsAdded > 0)
+  const columns = [
+    { name: 'table', numeric: false },
+    ...['rows', 'files', ...(changed ? ['new rows', 'new files'] : [])].map((name) => ({
+      name,
+      numeric: true,
+    })),
+  ]
+  const rows = summary.tables.map((table) => [
+    table.path.replaceAll('/', '.'),
+    countText(table.rows),
+    countText(table.files),
+    ...(changed ? [countText(table.rowsAdded), countText(table.filesAdded)] : []),
+  ])
+  return textTable(columns, rows, out)
+}
+
+async function printCounts({ totals }: RunSummary, { out }: Terminal): Promise<void> {
+  await out.line()
+  const lines: readonly (readonly [string, Readonly<Record<string, number>>])[] = [
+    ['dead letters', totals.deadLetters],
+    ['late rows', totals.late],
+    ['dropped rows', totals.dropped],
+  ]
+  for (const [label, counts] of lines) {
+    const entries = Object.entries(counts).filter(([, count]) => count > 0)
+    const total = entries.reduce((sum, [, count]) => sum + count, 0)
+    const parts = entries.sort((a, b) => b[1] - a[1]).map(([name, count]) => `${name} ${countText(count)}`)
+    const detail = parts.length === 0 ? '' : `  (${parts.join(', ')})`
+    await out.line(` ${label.padEnd(13)} ${countText(total).padStart(9)}${detail}`)
+  }
+}
+
+/** The order of a gold table is that of its windows, then of its keys. */
+async function printGold({ spec, summary, options }: ReplayOutcome, terminal: Terminal): Promise<void> {
+  const gold = summary.tables.find((table) => table.path.startsWith('gold/') && table.rows > 0)
+  if (gold === undefined) return
+  const node = spec.tables.find((table) => `${table.layer}/${table.name}` === gold.path)
+  const keys = node?.input.kind === 'aggregate' ? node.input.keyBy : []
+  const order = ['window_start', ...keys].map(identifier).join(', ')
+  const sqlName = gold.path.replace('/', '.')
+  const database = await openLakeDatabase(options.lake, await lakeTables(options.lake))
+  try {
+    const [schema, name] = gold.path.split('/').map(identifier)
+    const result = await database.query(
+      `select * from ${schema}.${name} order by ${order} limit ${GOLD_ROWS}`,
+    )
+    await terminal.out.line(
+      `\n${terminal.out.style('bold', sqlName)}, the first of ${counted(gold.rows, 'row')}:\n`,
+    )
+    await printTable(result, 0, terminal)
+  } finally {
+    await database.close()
+  }
+}
+
+async function printNext({ spec, summary, options }: ReplayOutcome, { out }: Terminal): Promise<void> {
+  const command = commandName()
+  const lake = options.lake === LAKE_DEFAULT ? '' : ` --lake ${options.lake}`
+  const table = summary.tables.find((entry) => entry.path.startsWith('gold/')) ?? summary.tables[0]
+  const commands: (readonly [string, string])[] = []
+  if (table !== undefined) {
+    const name = table.path.replaceAll('/', '.')
+    commands.push([`${command} query "select * from ${name} limit 20"${lake}`, 'SQL over the tables'])
+  }
+  commands.push([`${command} tables --columns${lake}`, 'what there is to ask for'])
+  if (Object.values(summary.totals.deadLetters).some((count) => count > 0)) {
+    commands.push([`${command} dead-letters ls${lake}`, 'the records that went no further, and why'])
+  }
+  commands.push([`${command} describe ${options.path}`, `the plan of '${spec.name}'`])
+  if (summary.outcome === 'nothing-to-do') commands.push([freshCommand(command, options), 'begin again'])
+  const width = Math.max(...commands.map(([text]) => text.length))
+  await out.line('\nNext:')
+  for (const [text, why] of commands)
+    await out.line(`  ${text.padEnd(width)}  ${out.style('dim', `# ${why}`)}`)
+}
+
+/** Under npm the command is not on the path of the shell that the person types into. */
+function commandName(): string {
+  return process.env['npm_config_user_agent'] === undefined ? 'millrace' : 'npx millrace'
+}
+
+function freshCommand(command: string, options: ReplayOptions): string {
+  if (process.env['npm_lifecycle_event'] === 'start') return 'npm start -- --fresh'
+  const recording = options.recording === null ? '' : ` --recording ${options.recording}`
+  return `${command} replay ${options.path}${recording} --lake ${options.lake} --fresh`
+}
