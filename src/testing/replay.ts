@@ -3,17 +3,20 @@ import { deltaFormat } from '../../sinks/delta/delta-format.ts'
 import { decodeUtf8 } from '../columns/utf8.ts'
 import { PipelineError } from '../errors.ts'
 import { BATCH_RECORDS_MAX, FLUSH_BYTES_MAX, FLUSH_ROWS_MAX } from '../runtime/run.ts'
-import type { Log, TableLog, TableShape } from '../ports.ts'
+import type { Log, SourceBinding, TableLog, TableShape } from '../ports.ts'
 import type { RunSummary } from '../runtime/bindings.ts'
 import { runPipeline } from '../runtime/run-pipeline.ts'
 import { systemClock, systemEntropy } from '../runtime/system.ts'
 import type { PipelineSpec } from '../topology/node.ts'
 import { memoryStore } from './memory-store.ts'
 import { rowEncoder } from './row-encoder.ts'
+import { rowsSource, type TestRecord } from './rows-source.ts'
 
 export interface ReplayOptions {
-  /** Path of the recording. */
-  readonly recording: string
+  /** Path of a recording. This or `records`. */
+  readonly recording?: string
+  /** Or a few records written in the test itself. */
+  readonly records?: readonly TestRecord[]
   /** The folder of the writers' schemas. Default: `registry` beside the recording. */
   readonly registry?: string
   readonly topic?: string
@@ -55,11 +58,7 @@ export async function replay(pipeline: PipelineSpec, options: ReplayOptions): Pr
       return log
     },
   }
-  const binding = recording({
-    path: options.recording,
-    ...(options.registry === undefined ? {} : { registry: options.registry }),
-    ...(options.topic === undefined ? {} : { topic: options.topic }),
-  })
+  const binding = bindingOf(pipeline, options)
   const summary = await runPipeline(pipeline, {
     source: binding.open(systemClock),
     registry: binding.registry,
@@ -83,6 +82,19 @@ export async function replay(pipeline: PipelineSpec, options: ReplayOptions): Pr
     contents.set(path, lines.sort())
   }
   return resultOf(summary, contents)
+}
+
+function bindingOf(pipeline: PipelineSpec, options: ReplayOptions): SourceBinding {
+  const { recording: path, records, registry, topic } = options
+  if (records !== undefined && path === undefined) return rowsSource(pipeline, records)
+  if (path === undefined || records !== undefined) {
+    throw new PipelineError('OPTION_INVALID', 'replay takes a recording or records, one of them')
+  }
+  return recording({
+    path,
+    ...(registry === undefined ? {} : { registry }),
+    ...(topic === undefined ? {} : { topic }),
+  })
 }
 
 function resultOf(summary: RunSummary, contents: ReadonlyMap<string, readonly string[]>): ReplayResult {
