@@ -1,4 +1,5 @@
 import type { ColumnType } from '../../src/columns/column-type.ts'
+import { unreachable } from '../../src/errors.ts'
 import { calendarDate, DAY_MS } from './calendar.ts'
 
 /** Bounds of one row group, as Parquet's PLAIN encoding has them. */
@@ -22,7 +23,6 @@ const YEAR_MAX = 9999
 export function boundsText(type: ColumnType, bounds: readonly Bounds[]): BoundsText | null {
   switch (type.kind) {
     case 'int32':
-      return integerText(bounds)
     case 'int64':
     case 'time':
       return integerText(bounds)
@@ -45,6 +45,8 @@ export function boundsText(type: ColumnType, bounds: readonly Bounds[]): BoundsT
     case 'map':
     case 'struct':
       return null
+    default:
+      return unreachable(type)
   }
 }
 

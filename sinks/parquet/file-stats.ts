@@ -2,7 +2,7 @@ import type { Field } from '../../src/columns/column-type.ts'
 import { isValid } from '../../src/columns/column.ts'
 import type { Column, StructColumn } from '../../src/columns/column.ts'
 import { boundsText } from './bounds-text.ts'
-import type { ParquetFooter } from './parquet-footer.ts'
+import type { ParquetFooter } from './parquet-reader.ts'
 import type { RowChoice } from './row-choice.ts'
 
 /** As many leaf columns as Spark's default, `delta.dataSkippingNumIndexedCols`. */

@@ -1,3 +1,4 @@
+import { parquetMetadata, parquetReadObjects, parquetSchema } from 'hyparquet'
 import { deserializeTCompactProtocol } from 'hyparquet/src/thrift.js'
 
 /** Of one leaf column over all row groups of a file. Bounds are the bytes as Parquet's PLAIN encoding has them. */
@@ -62,4 +63,15 @@ function leafStatistics(chunks: readonly ColumnMetaData[]): LeafStatistics {
     else bounds.push({ min, max })
   }
   return { nullCount, bounds: bounded ? bounds : null }
+}
+
+/** All rows of some columns, as objects. Columns that the file does not have are left out. */
+export async function readRows(
+  file: Uint8Array,
+  columns: readonly string[],
+): Promise<readonly Record<string, unknown>[]> {
+  const buffer = file.slice().buffer
+  const metadata = parquetMetadata(buffer)
+  const present = new Set(parquetSchema(metadata).children.map((child) => child.element.name))
+  return parquetReadObjects({ file: buffer, metadata, columns: columns.filter((name) => present.has(name)) })
 }

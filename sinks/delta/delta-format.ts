@@ -1,0 +1,23 @@
+import { assert } from '../../src/errors.ts'
+import type { Log, ObjectStore, TableEncoder, TableFormat } from '../../src/ports.ts'
+import { DeltaLog } from './delta-log.ts'
+
+export interface DeltaFormatOptions {
+  /** Commits from one log checkpoint to the next. Default 10, as Spark's. */
+  readonly checkpointEvery?: number
+  /** Told when a log checkpoint could not be written. */
+  readonly log?: Log
+}
+
+const CHECKPOINT_EVERY = 10
+
+/** Delta Lake tables in a store. Log checkpoints are Parquet, so only an encoder of Parquet makes them. */
+export function deltaFormat(
+  store: ObjectStore,
+  encoder: TableEncoder,
+  options: DeltaFormatOptions = {},
+): TableFormat {
+  const { checkpointEvery = CHECKPOINT_EVERY, log = null } = options
+  assert(Number.isInteger(checkpointEvery) && checkpointEvery > 0, 'checkpointEvery is a positive integer')
+  return { encoder, open: (shape) => new DeltaLog(shape, { store, encoder, checkpointEvery, log }) }
+}

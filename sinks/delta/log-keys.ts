@@ -1,0 +1,74 @@
+/** The names in `<table>/_delta_log/`. Versions have 20 digits, so that names sort as versions do. */
+
+export function logPrefix(table: string): string {
+  return `${table}/_delta_log/`
+}
+
+export function commitKey(table: string, version: number): string {
+  return `${logPrefix(table)}${padded(version)}.json`
+}
+
+/** A checkpoint of one file, or part `part` (from 1 on) of several. */
+export function checkpointKey(table: string, version: number, part = 1, parts = 1): string {
+  const pieces = parts === 1 ? '' : `.${String(part).padStart(10, '0')}.${String(parts).padStart(10, '0')}`
+  return `${logPrefix(table)}${padded(version)}.checkpoint${pieces}.parquet`
+}
+
+export function lastCheckpointKey(table: string): string {
+  return `${logPrefix(table)}_last_checkpoint`
+}
+
+/** Sorts before all names of the version, and after those of the one before. */
+export function beforeVersion(table: string, version: number): string {
+  return `${logPrefix(table)}${padded(version)}`
+}
+
+function padded(version: number): string {
+  return String(version).padStart(20, '0')
+}
+
+export interface CheckpointFiles {
+  readonly version: number
+  /** One key per part. */
+  readonly keys: readonly string[]
+}
+
+export interface LogListing {
+  readonly commits: ReadonlySet<number>
+  /** -1 where there is none. */
+  readonly newestCommit: number
+  /** The newest one that is complete. */
+  readonly checkpoint: CheckpointFiles | null
+}
+
+const COMMIT = /\/(\d{20})\.json$/
+const CHECKPOINT = /\/(\d{20})\.checkpoint(?:\.(\d{10})\.(\d{10}))?\.parquet$/
+
+/** Other names (checksums, compacted commits, `_last_checkpoint`) are left alone. */
+export function readListing(keys: readonly string[]): LogListing {
+  const commits = new Set<number>()
+  let newestCommit = -1
+  const parts = new Map<string, { version: number; parts: number; keys: string[] }>()
+  for (const key of keys) {
+    const commit = COMMIT.exec(key)
+    if (commit !== null) {
+      commits.add(Number(commit[1]))
+      newestCommit = Math.max(newestCommit, Number(commit[1]))
+    }
+    const checkpoint = CHECKPOINT.exec(key)
+    if (checkpoint === null) continue
+    const group = `${checkpoint[1]}/${checkpoint[3] ?? ''}`
+    const entry = parts.get(group) ?? {
+      version: Number(checkpoint[1]),
+      parts: Number(checkpoint[3] ?? 1),
+      keys: [],
+    }
+    entry.keys.push(key)
+    parts.set(group, entry)
+  }
+  let newest: CheckpointFiles | null = null
+  for (const entry of parts.values()) {
+    if (entry.keys.length === entry.parts && entry.version > (newest?.version ?? -1)) newest = entry
+  }
+  return { commits, newestCommit, checkpoint: newest }
+}

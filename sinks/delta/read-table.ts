@@ -1,0 +1,17 @@
+import type { ObjectStore, TableState } from '../../src/ports.ts'
+import { readLog } from './read-log.ts'
+import { NO_TABLE } from './snapshot.ts'
+
+export interface ReadTableState extends TableState {
+  /** Their values are in `partitionValues` of the files, not in the files. */
+  readonly partitionColumns: readonly string[]
+}
+
+/**
+ * A table as its log says it is now; null where there is none at this path. `fields` are what readers see (enums as
+ * strings, timestamps as micros), partition columns included.
+ */
+export async function readTable(store: ObjectStore, path: string): Promise<ReadTableState | null> {
+  const snapshot = await readLog(store, path, NO_TABLE)
+  return snapshot.version < 0 ? null : snapshot
+}
