@@ -130,14 +130,23 @@ function randomPredicate(random: Prng): (row: never) => boolean {
 
 function randomTransform(random: Prng): (row: never) => unknown {
   return random.pick<(row: never) => unknown>([
-    (row: Reading) => row,
-    (row: Reading) => (row.level === 3 ? null : { ...row, level: row.level >> 1 }),
+    (row: Reading) => slim(row),
+    (row: Reading) => (row.level === 3 ? null : { ...slim(row), level: row.level >> 1 }),
     // Out of the range of an int for some rows.
-    (row: Reading) => ({ ...row, level: row.level * 3 }),
-    (row: Reading) => ({ ...row, fare: throwsAt(row.level, 8) ? 0 : row.fare / 3, seen: row.seen + 1n }),
-    // Not a string for some rows.
-    (row: Reading) => ({ ...row, id: row.level === 1 ? 1 : `${row.id}!` }),
+    (row: Reading) => ({ ...slim(row), level: row.level * 3 }),
+    (row: Reading) => ({
+      ...slim(row),
+      fare: throwsAt(row.level, 8) ? 0 : row.fare / 3,
+      seen: row.seen + 1n,
+    }),
+    // Not a string for some rows, and a field that the schema does not have for others.
+    (row: Reading) => ({ ...slim(row), id: row.level === 1 ? 1 : `${row.id}!` }),
+    (row: Reading) => (row.level === 2 ? { ...slim(row), surprise: 1 } : slim(row)),
   ])
+}
+
+function slim(row: Reading): object {
+  return Object.fromEntries(SLIM.fields.map(({ name }) => [name, row[name as keyof Reading]]))
 }
 
 function throwsAt(value: unknown, bad: unknown): boolean {

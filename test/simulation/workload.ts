@@ -136,6 +136,7 @@ class InputWorld {
         flipped[random.integer(5, good.length - 1)]! ^= 1 << random.integer(0, 7)
         const decoded = decodeReading(flipped)
         if (decoded === null) return refused(flipped, SCHEMA_ID.current)
+        if (!isPlain(decoded, flipped)) return this.#message(row)
         return { value: flipped, schemaId: SCHEMA_ID.current, decoded: { kind: 'row', row: decoded } }
       }
     }
@@ -158,4 +159,13 @@ function refused(
   reason: 'undecodable' | 'unknown-schema' | 'incompatible-schema' = 'undecodable',
 ): Message {
   return { value, schemaId, decoded: { kind: 'refused', reason } }
+}
+
+/** False where ours is stricter than avsc: a boolean of 6, an int of 33 bits. Of these the decoder's own tests speak. */
+function isPlain(row: Row, message: Uint8Array): boolean {
+  try {
+    return Buffer.compare(encodeReading(row, false), message) === 0
+  } catch {
+    return false
+  }
 }

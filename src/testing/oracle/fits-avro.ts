@@ -1,6 +1,7 @@
 import type { AvroType } from './cell.ts'
 
-/** Whether a value that a callback gave is one of its schema. A missing field counts as null. */
+/** Whether a value that a callback gave is one of its schema. A missing field counts as null, one
+ * too many is an error. */
 export function fitsAvro(schema: unknown, value: unknown): boolean {
   if (Array.isArray(schema)) return (schema as unknown[]).some((branch) => fitsAvro(branch, value))
   const type = typeof schema === 'string' ? { type: schema } : (schema as AvroType)
@@ -24,6 +25,7 @@ export function fitsAvro(schema: unknown, value: unknown): boolean {
       return (
         typeof value === 'object' &&
         value !== null &&
+        Object.keys(value).every((name) => type.fields!.some((field) => field.name === name)) &&
         type.fields!.every((field) => fitsAvro(field.type, (value as Record<string, unknown>)[field.name]))
       )
     default:

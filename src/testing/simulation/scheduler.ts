@@ -101,6 +101,7 @@ export const DISTURBANCES = [
   'dropped',
   'in-flight',
   'transient',
+  'denied',
   'crash-before',
   'crash-after',
   'crash-in-flight',
@@ -113,6 +114,9 @@ export type Disturbance = (typeof DISTURBANCES)[number]
 
 /** Counts of what happened, so that a test can show that the simulator does disturb. */
 export type DisturbanceCounts = Record<Disturbance | 'late-arrival', number>
+
+/** The code of an error that no retry can mend: the process must stop, and the next one goes on. */
+export const DENIED = 'SIM_DENIED'
 
 const TRACE_LINES_MAX = 100_000
 const PAUSE_STEPS_MAX = 400
@@ -265,7 +269,10 @@ export class SimScheduler {
     const { process, kind } = operation
     const loses = disturbance === 'response-lost' || disturbance === 'dropped' || disturbance === 'in-flight'
     // What a read loses can be asked for again: for it all three are one.
-    const happens = kind === 'sleep' && (loses || disturbance === 'transient') ? null : disturbance
+    const happens =
+      kind === 'sleep' && (loses || disturbance === 'transient' || disturbance === 'denied')
+        ? null
+        : disturbance
     if (happens === null) return this.#finish(operation)
     if (happens === 'spawn' && !this.#maySpawn()) return this.#finish(operation)
     this.#disturbances++
@@ -284,6 +291,10 @@ export class SimScheduler {
       case 'transient':
         this.say(`${process.name}: ${operation.label} -> unavailable`)
         return this.#fail(operation, false)
+      case 'denied':
+        this.say(`${process.name}: ${operation.label} -> denied`)
+        this.#remove(operation)
+        return operation.reject(new PipelineError(DENIED, `denied: ${operation.label}`))
       case 'crash-before':
       case 'crash-after':
       case 'crash-in-flight':

@@ -1,0 +1,85 @@
+import type { OracleResult } from '../../src/testing/oracle/oracle.ts'
+import { computeOracle } from '../../src/testing/oracle/oracle.ts'
+import { jsonlEncoder } from '../../src/testing/simulation/jsonl-encoder.ts'
+import {
+  simulate,
+  type SimulationOptions,
+  type SimulationResult,
+} from '../../src/testing/simulation/simulation.ts'
+import { verifyChains } from '../../src/testing/simulation/verify-chains.ts'
+import { type RowsOfFile, verifyLake, verifyTotals } from '../../src/testing/simulation/verify.ts'
+import { runPipeline } from '../../src/runtime/run-pipeline.ts'
+import { plainFormat } from './plain-log.ts'
+import { WRITER_SCHEMAS } from './reading-schema.ts'
+import { randomWorkload, type Workload } from './workload.ts'
+
+export interface SeedOutcome {
+  readonly seed: number
+  /** Empty where the seed holds. */
+  readonly failures: readonly string[]
+  readonly result: SimulationResult
+  readonly oracle: OracleResult
+  readonly workload: Workload
+}
+
+export interface SeedOptions {
+  readonly run?: SimulationOptions['run']
+  readonly format?: SimulationOptions['format']
+  readonly rowsOfFile?: RowsOfFile
+}
+
+/** Plays one seed and compares what it left with the oracle. */
+export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedOutcome> {
+  const workload = randomWorkload(seed)
+  const { spec, partitions } = workload
+  const result = await simulate({
+    seed,
+    spec,
+    recording: { partitions },
+    schemas: WRITER_SCHEMAS,
+    run: options.run ?? runPipeline,
+    format: options.format ?? ((store) => plainFormat(store, jsonlEncoder)),
+    weather: null,
+  })
+  const oracle = computeOracle(spec, partitions)
+  const failures = [...result.failures]
+  if (failures.length === 0) {
+    failures.push(...verifyLake(spec, oracle, result.objects, options.rowsOfFile))
+    failures.push(...verifyChains(result.objects, spec.name))
+    if (result.summary !== null) failures.push(...verifyTotals(oracle, result.summary.totals))
+  }
+  return { seed, failures, result, oracle, workload }
+}
+
+const TRACE_LINES = 100
+const FAILURES_SHOWN = 10
+
+/** What a person needs to go on from a seed that fails. */
+export function describeFailure(outcome: SeedOutcome): string {
+  const { seed, failures } = outcome
+  return [
+    `seed ${seed} fails. To repeat it:`,
+    `  MILLRACE_SEED=${seed} npx vitest run test/simulation/simulation.test.ts`,
+    ...failures.slice(0, FAILURES_SHOWN).map((failure) => `- ${failure}`),
+    ...(failures.length > FAILURES_SHOWN ? [`- … and ${failures.length - FAILURES_SHOWN} more`] : []),
+    ...traceOf(outcome),
+  ].join('\n')
+}
+
+/** Operations before the first table version that is wrong, or else the last; reads that went well are left out. */
+function traceOf({ failures, result }: SeedOutcome): readonly string[] {
+  const { trace } = result
+  let end = trace.length
+  for (const failure of failures) {
+    const match = /(\S+) version (\d+)/.exec(failure)
+    if (match === null) continue
+    const log = `create ${match[1]}/_delta_log/${match[2]!.padStart(20, '0')}.json -> created`
+    const at = trace.findIndex((line) => line.includes(log))
+    if (at >= 0) end = Math.min(end, at + 1)
+  }
+  const told = trace.slice(0, end).filter((line) => !/: (get|list) .* -> (none|\d+)/.test(line))
+  return [
+    `The last ${TRACE_LINES} of ${trace.length} operations${end < trace.length ? ` before the first wrong version` : ''}, without reads:`,
+    ...told.slice(-TRACE_LINES).map((line) => `  ${line}`),
+  ]
+}

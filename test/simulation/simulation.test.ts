@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest'
+import { REGRESSIONS } from './regressions.ts'
+import { describeFailure, runSeed } from './run-seed.ts'
+
+/**
+ * Random pipelines over random input, run by several processes at once that crash, sleep and lose answers; what they leave must be what the
+ * oracle says. MILLRACE_SEEDS=n runs n seeds, MILLRACE_FIRST_SEED=n begins there, MILLRACE_SEED=n runs that one alone.
+ */
+const { MILLRACE_SEED, MILLRACE_SEEDS, MILLRACE_FIRST_SEED } = process.env
+const only = MILLRACE_SEED === undefined ? null : Number(MILLRACE_SEED)
+const first = Number(MILLRACE_FIRST_SEED ?? 1)
+const count = Number(MILLRACE_SEEDS ?? 150)
+/** One test holds so many seeds: a test of its own for each would cost more than the seed. */
+const SEEDS_A_TEST = 25
+
+async function play(seed: number): Promise<void> {
+  const outcome = await runSeed(seed)
+  if (outcome.failures.length > 0) expect.fail(describeFailure(outcome))
+}
+
+describe.runIf(only !== null)('one seed', () => {
+  it(`seed ${only} gives what the oracle says`, () => play(only!))
+})
+
+describe.runIf(only === null)('seeds', () => {
+  for (const { seed, story } of REGRESSIONS) {
+    it(`seed ${seed}: ${story}`, () => play(seed))
+  }
+
+  for (let from = first; from < first + count; from += SEEDS_A_TEST) {
+    const to = Math.min(from + SEEDS_A_TEST, first + count)
+    it(`seeds ${from} to ${to - 1} give what the oracle says`, {
+      timeout: SEEDS_A_TEST * 10_000,
+    }, async () => {
+      for (let seed = from; seed < to; seed++) await play(seed)
+    })
+  }
+
+  it('a seed runs the same way each time', async () => {
+    for (const seed of [3, 14, 15]) {
+      const once = await runSeed(seed)
+      const again = await runSeed(seed)
+      expect(again.result.trace).toEqual(once.result.trace)
+    }
+  })
+
+  it('disturbs in every way', async () => {
+    const counts: Record<string, number> = {}
+    for (let seed = 1; seed <= 60; seed++) {
+      const { result } = await runSeed(seed)
+      for (const [kind, times] of Object.entries(result.counts)) counts[kind] = (counts[kind] ?? 0) + times
+    }
+    for (const [kind, times] of Object.entries(counts)) expect(times, kind).toBeGreaterThan(0)
+  })
+})
