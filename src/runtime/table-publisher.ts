@@ -99,6 +99,8 @@ export class TablePublisher {
 
   /** The table as its readers see it now, and what this run added. */
   async summary(): Promise<TableSummary> {
+    // Where another owner took over, commits may still be under way, and a log is read by one caller at a time.
+    while (this.#running !== null) await this.#running
     const state = await this.#refresh()
     let rows = 0
     for (const file of state.files.values()) rows += file.rows
