@@ -92,6 +92,11 @@ export class TablePublisher {
   /** Resolves when the epoch is in the table. Epochs of one task must come in ascending order. */
   publish(publication: Publication): Promise<void> {
     return new Promise((resolve, reject) => {
+      // Not into the queue: a drain that ends without waiting for anything would leave itself behind as running.
+      if (this.#failure !== null) {
+        reject(this.#failure.error)
+        return
+      }
       this.#queue.push({ publication, resolve, reject })
       this.#running ??= this.#drain()
     })
