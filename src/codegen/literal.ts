@@ -1,6 +1,9 @@
 /** The width that this project and many others format to. */
 export const LINE_WIDTH = 110
 
+/** Behind a shorter key a long string stays where it is. */
+const MOVING_KEY_MIN = 5
+
 /**
  * JSON as the TypeScript literal that a formatter (Biome, Prettier: single quotes, no semicolons) leaves alone, so that
  * generated files pass a format check.
@@ -45,11 +48,13 @@ class LiteralPrinter {
   #object(json: object, indent: number): string {
     const inner = ' '.repeat(indent + 2)
     const lines = entriesOf(json).map(([key, value]) => {
-      const name = `${inner}${keyText(key)}:`
-      const text = this.text(value, indent + 2, name.length + 1, 1)
-      // A string that does not fit goes to a line of its own; nothing else gains by that.
-      const tooLong = typeof value === 'string' && name.length + 1 + text.length + 1 > LINE_WIDTH
-      return tooLong ? `${name}\n${inner}  ${text},` : `${name} ${text},`
+      const name = keyText(key)
+      const column = indent + 2 + name.length + 2
+      const text = this.text(value, indent + 2, column, 1)
+      // A string that does not fit goes to a line of its own, unless it would move by a few characters only.
+      const moves =
+        typeof value === 'string' && column + text.length + 1 > LINE_WIDTH && name.length >= MOVING_KEY_MIN
+      return moves ? `${inner}${name}:\n${inner}  ${text},` : `${inner}${name}: ${text},`
     })
     return `{\n${lines.join('\n')}\n${' '.repeat(indent)}}`
   }

@@ -165,8 +165,9 @@ function isMillis(type: PrimitiveType): boolean {
   return type.logical?.kind === 'timestamp-millis' || type.logical?.kind === 'local-timestamp-millis'
 }
 
+/** What binds less tightly than [] goes in brackets. */
 function grouped(type: string): string {
-  return type.includes(' ') ? `(${type})` : type
+  return type.startsWith('readonly ') || type.endsWith(' | null') ? `(${type})` : type
 }
 
 function aliasText(name: string, members: readonly string[]): string {

@@ -21,14 +21,14 @@ export class TypeNames {
    */
   take(fullName: string, suffixes: readonly string[] = []): string {
     const long = fullName.split('.').map(capitalised).join('')
-    const candidates = [simpleName(fullName), long]
-    for (let number = 2; ; number++) {
-      const name = candidates.shift() ?? `${long}${number}`
-      const names = [name, ...suffixes.map((suffix) => name + suffix)]
-      if (names.some((taken) => this.#taken.has(taken))) continue
-      for (const free of names) this.#taken.add(free)
-      return name
-    }
+    const simple = simpleName(fullName)
+    const isFree = (name: string) =>
+      !this.#taken.has(name) && !suffixes.some((suffix) => this.#taken.has(name + suffix))
+    let name = isFree(simple) ? simple : long
+    for (let number = 2; !isFree(name); number++) name = `${long}${number}`
+    this.#taken.add(name)
+    for (const suffix of suffixes) this.#taken.add(name + suffix)
+    return name
   }
 }
 
