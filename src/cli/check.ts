@@ -78,7 +78,7 @@ async function checkSchemas(
     else
       findings.push({
         ok: false,
-        text: `schema ${id}: ${schema.message}; its records become dead letters (${schema.reason})`,
+        text: `${schema.message}; its records become dead letters (${schema.reason})`,
       })
   }
   return findings

@@ -50,7 +50,7 @@ export async function deadLettersList(options: ListOptions, terminal: Terminal):
     const limit = options.limit === 0 ? '' : ` limit ${options.limit}`
     const letters = await rowsOf(
       database,
-      `select n, position, _ingested_at, reason, stage, octet_length(_value), message
+      `select n, position, reason, stage, octet_length(_value), message
        from (${NUMBERED})${where} order by n${limit}`,
     )
     await out.write(`\n${lettersText(letters, terminal)}`)
@@ -80,12 +80,13 @@ function countsText(counts: readonly (readonly Cell[])[], { out }: Terminal): st
 }
 
 function lettersText(letters: readonly (readonly Cell[])[], { out }: Terminal): string {
-  const columns = ['n', 'position', 'arrived', 'reason', 'stage', 'bytes', 'message'].map((name) => ({
+  const columns = ['n', 'position', 'reason', 'stage', 'bytes', 'message'].map((name) => ({
     name,
     numeric: name === 'n' || name === 'bytes',
+    shrinks: name === 'message',
   }))
   const rows = letters.map((row) =>
-    row.map((cell, index) => (index === 5 && cell === null ? 'null' : cellText(cell))),
+    row.map((cell, index) => (index === 4 && cell === null ? 'null' : cellText(cell))),
   )
   return textTable(columns, rows, out)
 }

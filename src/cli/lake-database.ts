@@ -52,6 +52,8 @@ export async function openLakeDatabase(lake: string, tables: readonly LakeTable[
   })
   const connection = await instance.connect()
   await connection.run("set timezone = 'UTC'")
+  const schemas = new Set(tables.map(schemaOf))
+  for (const schema of schemas) if (schema !== null) await connection.run(`create schema ${schema}`)
   return new Database(lake, tables, instance, connection, spill)
 }
 
@@ -111,8 +113,6 @@ class Database implements LakeDatabase {
     for (const table of this.#tables) {
       const name = table.path.slice(table.path.lastIndexOf('/') + 1).toLowerCase()
       if (this.#made.has(table.path) || !(all || lowered.includes(name))) continue
-      const schema = schemaOf(table)
-      if (schema !== null) await this.#connection.run(`create schema if not exists ${schema}`)
       await this.#connection.run(viewSql(this.#lake, table))
       this.#made.add(table.path)
     }
@@ -169,9 +169,10 @@ class Database implements LakeDatabase {
   }
 }
 
-/** 'Catalog Error: Table …' → the first word and the rest, without blank lines. */
+/** 'Catalog Error: Table …' → the first word and the rest, without blank lines. Some errors are wrapped in another. */
 function partsOf(message: string): { kind: string; message: string } {
-  const match = /^(?:Invalid Input Error: )?(\w+(?: \w+)?) Error: ([\s\S]*)$/.exec(message)
+  const match =
+    /^(?:Failed to extract statements: |Invalid Input Error: )?(\w+(?: \w+)?) Error: ([\s\S]*)$/.exec(message)
   const tidy = (match?.[2] ?? message).trim().replaceAll(/\n\s*\n/g, '\n')
   return { kind: match?.[1] ?? '', message: tidy }
 }

@@ -32,7 +32,7 @@ function viewName(path: string): string {
 function filesSql(lake: string, table: LakeTable): string {
   const files = [...table.state.files.values()]
   const paths = files.map((file) => text(literalGlob(filePath(lake, table, file.path))))
-  const partitions = Object.keys(files[0]!.partitionValues)
+  const partitions = table.state.partitionColumns
   const options = ['union_by_name = true']
   if (partitions.length === 0) options.push('hive_partitioning = false')
   else {
@@ -60,7 +60,7 @@ function checkLakePath(lake: string, table: LakeTable): void {
     `the folder '${clash}' above the lake looks like a column of ${table.path}`,
     {
       advice:
-        'move the lake to a path without that folder: in a Hive-style path it would be read as a partition',
+        'Move the lake to a path without that folder: in a Hive-style path it would be read as a partition.',
     },
   )
 }

@@ -1,9 +1,8 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { readTable } from '../../sinks/delta/read-table.ts'
+import { type ReadTableState, readTable } from '../../sinks/delta/read-table.ts'
 import { directoryStore } from '../../sinks/directory-store.ts'
 import { PipelineError } from '../errors.ts'
-import type { TableState } from '../ports.ts'
 
 /** A Delta table of a lake, as its log says it is now. */
 export interface LakeTable {
@@ -11,7 +10,7 @@ export interface LakeTable {
   readonly path: string
   /** The name in SQL: 'gold.zone_minutes', 'dead_letters'. */
   readonly sqlName: string
-  readonly state: TableState
+  readonly state: ReadTableState
 }
 
 const LAYERS = ['bronze', 'silver', 'gold']

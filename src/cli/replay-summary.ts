@@ -21,6 +21,10 @@ export interface ReplayOutcome {
 }
 
 const GOLD_ROWS = 5
+/** What takes less is mostly the start, so that its rate says nothing. */
+const RATE_MS_MIN = 1_000
+/** Longer commands have their explanation right behind them. */
+const COMMAND_WIDTH_MAX = 76
 
 /** What a run did, the first rows of the result, and what to try next. */
 export async function printReplaySummary(outcome: ReplayOutcome, terminal: Terminal): Promise<void> {
@@ -40,7 +44,7 @@ function headline({ summary, recording, options, asked }: ReplayOutcome, { out }
   switch (summary.outcome) {
     case 'completed': {
       const rate =
-        summary.durationMs === 0
+        summary.durationMs < RATE_MS_MIN
           ? ''
           : ` (${countText(Math.round(summary.records / (summary.durationMs / 1_000)))} rows/s)`
       return `${out.style('green', 'Done')}: read ${read}${rate}; everything is published.`
@@ -87,9 +91,25 @@ async function printCounts({ totals }: RunSummary, { out }: Terminal): Promise<v
     const entries = Object.entries(counts).filter(([, count]) => count > 0)
     const total = entries.reduce((sum, [, count]) => sum + count, 0)
     const parts = entries.sort((a, b) => b[1] - a[1]).map(([name, count]) => `${name} ${countText(count)}`)
-    const detail = parts.length === 0 ? '' : `  (${parts.join(', ')})`
-    await out.line(` ${label.padEnd(13)} ${countText(total).padStart(9)}${detail}`)
+    const head = ` ${label.padEnd(13)} ${countText(total).padStart(9)}  `
+    await out.line(`${head}${wrapped(parts, head.length, out.width ?? Infinity)}`.trimEnd())
   }
+}
+
+/** Joined by commas, on as many lines as are needed, each `indent` from the left. */
+function wrapped(parts: readonly string[], indent: number, width: number): string {
+  let text = ''
+  let column = indent
+  for (const [index, part] of parts.entries()) {
+    const piece = index === parts.length - 1 ? part : `${part}, `
+    if (column + piece.trimEnd().length > width && column > indent) {
+      text = `${text.trimEnd()}\n${' '.repeat(indent)}`
+      column = indent
+    }
+    text += piece
+    column += piece.length
+  }
+  return text
 }
 
 /** The order of a gold table is that of its windows, then of its keys. */
@@ -122,7 +142,8 @@ async function printNext({ spec, summary, options }: ReplayOutcome, { out }: Ter
   const commands: (readonly [string, string])[] = []
   if (table !== undefined) {
     const name = table.path.replaceAll('/', '.')
-    commands.push([`${command} query "select * from ${name} limit 20"${lake}`, 'SQL over the tables'])
+    const newest = table.path.startsWith('gold/') ? ' order by window_start desc' : ''
+    commands.push([`${command} query "select * from ${name}${newest} limit 20"${lake}`, 'SQL (DuckDB)'])
   }
   commands.push([`${command} tables --columns${lake}`, 'what there is to ask for'])
   if (Object.values(summary.totals.deadLetters).some((count) => count > 0)) {
@@ -130,10 +151,15 @@ async function printNext({ spec, summary, options }: ReplayOutcome, { out }: Ter
   }
   commands.push([`${command} describe ${options.path}`, `the plan of '${spec.name}'`])
   if (summary.outcome === 'nothing-to-do') commands.push([freshCommand(command, options), 'begin again'])
-  const width = Math.max(...commands.map(([text]) => text.length))
+  const width = Math.max(
+    ...commands.map(([text]) => text.length).filter((length) => length <= COMMAND_WIDTH_MAX),
+  )
   await out.line('\nNext:')
-  for (const [text, why] of commands)
-    await out.line(`  ${text.padEnd(width)}  ${out.style('dim', `# ${why}`)}`)
+  for (const [text, why] of commands) {
+    const line = `  ${text.padEnd(width)}  `
+    const fits = line.length + why.length + 2 <= (out.width ?? Infinity)
+    await out.line(fits ? `${line}${out.style('dim', `# ${why}`)}` : line.trimEnd())
+  }
 }
 
 /** Under npm the command is not on the path of the shell that the person types into. */

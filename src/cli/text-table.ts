@@ -5,9 +5,12 @@ export interface TextColumn {
   readonly name: string
   /** Numbers stand at the right, so that their digits line up. */
   readonly numeric: boolean
+  /** Gives way to the others where the terminal is narrow: long text that is good in part. */
+  readonly shrinks?: boolean
 }
 
 const CELL_WIDTH_MAX = 60
+const SHRUNK_WIDTH_MIN = 24
 const GAP = '  '
 const INDENT = ' '
 
@@ -20,45 +23,26 @@ export function textTable(
   rows: readonly (readonly string[])[],
   channel: Channel,
 ): string {
-  const limit = channel.width
-  const widths = columns.map((column, index) => {
-    const widest = rows.reduce(
-      (width, row) => Math.max(width, textWidth(row[index]!)),
-      textWidth(column.name),
-    )
-    return limit === null ? widest : Math.min(widest, CELL_WIDTH_MAX)
-  })
-  const shown = limit === null ? columns.map((_, index) => index) : columnsThatFit(widths, limit)
+  const widths = widthsOf(columns, rows, channel.width)
+  const shown =
+    channel.width === null ? columns.map((_, index) => index) : columnsThatFit(widths, channel.width)
   const left = columns.length - shown.length
-  const gapAt = left === 0 ? -1 : Math.ceil(shown.length / 2)
   const pick = <T extends string | number>(values: readonly T[], filler: T): T[] => {
     const picked = shown.map((index) => values[index]!)
-    if (gapAt !== -1) picked.splice(gapAt, 0, filler)
+    if (left > 0) picked.splice(gapIn(shown), 0, filler)
     return picked
   }
+  const aligns = columns.map((column): 'left' | 'right' => (column.numeric ? 'right' : 'left'))
   const table = new CliTable({
     chars: NO_FRAME,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0, compact: true },
     truncate: '…',
     colWidths: pick(widths, 1),
-    colAligns: pick(
-      columns.map((column): 'left' | 'right' => (column.numeric ? 'right' : 'left')),
-      'left',
-    ),
+    colAligns: pick(aligns, 'left'),
   })
-  table.push(
-    pick(
-      columns.map((column) => column.name),
-      '…',
-    ),
-  )
-  table.push(
-    pick(
-      widths.map((width) => '─'.repeat(width)),
-      '─',
-    ),
-  )
-  for (const row of rows) table.push(pick(row, '…'))
+  const names = columns.map((column) => column.name)
+  const rules = widths.map((width) => '─'.repeat(width))
+  table.push(pick(names, '…'), pick(rules, '─'), ...rows.map((row) => pick(row, '…')))
   const lines = table
     .toString()
     .split('\n')
@@ -66,45 +50,69 @@ export function textTable(
   lines[0] = channel.style('bold', lines[0]!)
   lines[1] = channel.style('dim', lines[1]!)
   if (left > 0) {
-    lines.push(
-      channel.style(
-        'dim',
-        `${INDENT}(${shown.length} of ${columns.length} columns fit; name the ones to see)`,
-      ),
-    )
+    const note = `(${shown.length} of ${columns.length} columns fit; name the ones to see)`
+    lines.push(channel.style('dim', `${INDENT}${note}`))
   }
   return `${lines.join('\n')}\n`
 }
 
+function widthsOf(
+  columns: readonly TextColumn[],
+  rows: readonly (readonly string[])[],
+  limit: number | null,
+): readonly number[] {
+  const widest = columns.map((column, index) =>
+    rows.reduce((width, row) => Math.max(width, textWidth(row[index]!)), textWidth(column.name)),
+  )
+  if (limit === null) return widest
+  const firm = widest.map((width, index) => (columns[index]!.shrinks ? 0 : Math.min(width, CELL_WIDTH_MAX)))
+  const room = Math.max(limit - totalWidth(firm), SHRUNK_WIDTH_MIN)
+  return firm.map((width, index) => (columns[index]!.shrinks ? Math.min(widest[index]!, room) : width))
+}
+
+function totalWidth(widths: readonly number[]): number {
+  return widths.reduce((sum, width) => sum + width + GAP.length, INDENT.length - GAP.length)
+}
+
 /** From both ends inwards: keys and times are at the front of a row, results at its end. */
 function columnsThatFit(widths: readonly number[], limit: number): readonly number[] {
-  const total = (chosen: readonly number[]) =>
-    chosen.reduce((sum, index) => sum + widths[index]! + GAP.length, INDENT.length)
-  const all = widths.map((_, index) => index)
-  if (total(all) - GAP.length <= limit) return all
-  const front: number[] = []
-  const back: number[] = []
-  const room = limit - GAP.length - 1
-  for (let step = 0; step < widths.length; step++) {
-    const next = step % 2 === 0 ? front.length : widths.length - 1 - back.length
-    if (total([...front, ...back, next]) > room && front.length > 0) break
-    if (step % 2 === 0) front.push(next)
-    else back.unshift(next)
+  if (totalWidth(widths) <= limit) return widths.map((_, index) => index)
+  const chosen: number[] = []
+  // What is left out becomes a column of one character.
+  const fits = (index: number) =>
+    totalWidth([...chosen, index].map((at) => widths[at]!)) + GAP.length + 1 <= limit
+  let front = 0
+  let back = widths.length - 1
+  let frontOpen = true
+  let backOpen = true
+  while ((frontOpen || backOpen) && front <= back) {
+    if (frontOpen) {
+      frontOpen = fits(front) || chosen.length === 0
+      if (frontOpen) chosen.push(front++)
+    }
+    if (backOpen && front <= back) {
+      backOpen = fits(back)
+      if (backOpen) chosen.push(back--)
+    }
   }
-  return [...front, ...back]
+  return chosen.sort((a, b) => a - b)
 }
+
+/** Where columns are left out: before the first one that is not in its place, or at the end. */
+function gapIn(shown: readonly number[]): number {
+  const at = shown.findIndex((index, place) => index !== place)
+  return at === -1 ? shown.length : at
+}
+
+const NO_WIDTH = /\p{Mark}|\p{Cf}/u
+const DOUBLE_WIDTH =
+  /\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/u
 
 /** Columns of a terminal: East Asian wide characters and emoji take two, marks that combine take none. */
 function textWidth(text: string): number {
   let width = 0
   for (const character of text) {
-    if (/\p{Mark}|\u200d|\ufe0f/u.test(character)) continue
-    width +=
-      /\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/u.test(
-        character,
-      )
-        ? 2
-        : 1
+    if (!NO_WIDTH.test(character)) width += DOUBLE_WIDTH.test(character) ? 2 : 1
   }
   return width
 }

@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
-import { rmSync } from 'node:fs'
 
 export interface CliResult {
   readonly code: number | null
@@ -18,12 +17,14 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-const FROM_SOURCE = fileURLToPath(new URL('./from-source.ts', import.meta.url))
-
-/** The command as a process, with both outputs piped: no colours, no bar, JSON logs. */
+/** The command as a process, with both outputs piped: no colours, no bar, JSON logs. Far from UTC, so that a local time shows. */
 export function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  return runNode([fileURLToPath(new URL('./from-source.ts', import.meta.url)), ...args], options)
+}
+
+export function runNode(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [FROM_SOURCE, ...args], {
+    const child = spawn(process.execPath, args, {
       cwd: options.cwd ?? process.cwd(),
       env: { PATH: process.env['PATH'] ?? '', TZ: 'Asia/Kathmandu', ...options.env },
     })
@@ -38,7 +39,7 @@ export function runCli(args: readonly string[], options: CliOptions = {}): Promi
 
 /** A folder with these files, removed after the test. */
 export function folderWith(files: Readonly<Record<string, string | Uint8Array>>): string {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-cli-'))
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'millrace-cli-')))
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   for (const [name, content] of Object.entries(files)) {
     const path = join(folder, name)
