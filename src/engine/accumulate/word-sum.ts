@@ -64,7 +64,7 @@ export class WordSum implements Accumulator {
     assert(column !== null, 'a sum has an input column')
     let from = 0
     while (from < count) {
-      if (this.#uncarriedRows === -1) this.#carryAll()
+      if (this.#uncarriedRows === CARRY_ROWS) this.#carryAll()
       const to = Math.min(count, from + CARRY_ROWS - this.#uncarriedRows)
       if (this.#words === 1) this.#addInts(column, rows, panes, from, to)
       else if (this.#words === 2) this.#addLongs(column, rows, panes, from, to)
