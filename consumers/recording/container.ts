@@ -91,7 +91,7 @@ export class RecordingFile {
 /** Reads blocks one after the other. Memory: one compressed and one decompressed block, or READ_BYTES. */
 export class BlockCursor {
   readonly #file: RecordingFile
-  #buffer = new Uint8Array(READ_BYTES)
+  #buffer = new Uint8Array(0)
   /** The file position of `#buffer[0]`. */
   #bufferPosition: number
   #at = 0
@@ -158,7 +158,7 @@ export class BlockCursor {
     if (this.#filled - this.#at >= bytes) return
     const position = this.position
     const kept = this.#buffer.subarray(this.#at, this.#filled)
-    const capacity = Math.max(bytes, READ_BYTES)
+    const capacity = Math.min(Math.max(bytes, READ_BYTES), this.#file.size - position)
     if (this.#buffer.length < capacity) {
       const larger = new Uint8Array(capacity)
       larger.set(kept)

@@ -6,6 +6,7 @@ import { Lane, type PassPlace } from './lane.ts'
 import { Pace } from './pace.ts'
 import { PartitionTable, partitionId } from './partition-table.ts'
 import { type PassContext, RecordingPass } from './recording-pass.ts'
+import type { RecordingSummary } from './recording-summary.ts'
 import { RecordingReader } from './recording-reader.ts'
 import { summariseReadable } from './scan.ts'
 
@@ -92,8 +93,7 @@ class RecordingSource implements Source {
   async #openRecording(): Promise<OpenRecording> {
     const file = await RecordingFile.open(this.description)
     try {
-      // Where the file is cut or broken, reading it says so.
-      const summary = file.summary ?? (await summariseReadable(file)).summary
+      const summary = file.summary ?? (await partitionsRead(file))
       const topics = [...new Set(summary.partitions.map(({ topic }) => topic))]
       const topic = chooseTopic(this.description, topics, this.#topic)
       const partitions = summary.partitions
@@ -124,6 +124,13 @@ class RecordingSource implements Source {
       },
     )
   }
+}
+
+/** Where the file is cut or broken, reading it says so; only where there is nothing to read, nobody would. */
+async function partitionsRead(file: RecordingFile): Promise<RecordingSummary> {
+  const { summary, error } = await summariseReadable(file)
+  if (summary.records === 0 && error !== null) throw error
+  return summary
 }
 
 function chooseTopic(path: string, topics: readonly string[], wanted: string | null): string {
