@@ -29,6 +29,8 @@ export type ExpectRules<Row, Kinds> = {
 
 type RuleOrRules<V> = FieldRule<V> | readonly FieldRule<V>[]
 
+type HasLength = string | Uint8Array | readonly unknown[] | Readonly<Record<string, unknown>>
+
 /** Inclusive at both ends. NaN is not between anything. */
 export function between(min: number | bigint, max: number | bigint): TestRule<number | bigint | Decimal> {
   checkBound('between', min)
@@ -77,8 +79,8 @@ export function matches(pattern: RegExp): TestRule<string> {
   return rule({ kind: 'matches', pattern: pattern.source, flags: pattern.flags })
 }
 
-/** Inclusive at both ends. Characters (code points) of a string, bytes of bytes. */
-export function lengthBetween(min: number, max: number): TestRule<string | Uint8Array> {
+/** Inclusive at both ends. Characters (code points) of a string, bytes, items of an array, entries of a map. */
+export function lengthBetween(min: number, max: number): TestRule<HasLength> {
   if (!Number.isInteger(min) || min < 0 || !(max === Number.POSITIVE_INFINITY || Number.isInteger(max))) {
     throw invalid(`lengthBetween(${min}, ${max}) needs whole numbers`, 'The maximum may be Infinity.')
   }
