@@ -18,7 +18,7 @@ if (stripsTypes(process.versions.node)) {
   if (node === null) {
     fail(
       'NODE_TOO_OLD: this is Node ' + process.versions.node + ', and a .ts program needs Node 22.18 or later',
-      'install Node 24, or add it to the project: npm install --save-dev node@24',
+      'Install Node 24, or add it to the project: npm install --save-dev node@24',
     )
   } else {
     runWith(node)
@@ -28,7 +28,7 @@ if (stripsTypes(process.versions.node)) {
 function start() {
   const main = join(here, '..', 'dist', 'src', 'cli', 'main.js')
   if (!existsSync(main)) {
-    fail('NOT_BUILT: ' + main + ' does not exist', 'in a checkout of Millrace: npm ci && npm run build')
+    fail('NOT_BUILT: ' + main + ' does not exist', 'In a checkout of Millrace: npm ci && npm run build')
     return
   }
   import('../dist/src/cli/main.js')
@@ -39,7 +39,7 @@ function start() {
       // A file or a package is missing, or a native binary does not load: nothing of ours has run yet.
       fail(
         'INSTALLATION_BROKEN: ' + String((error && error.message) || error).split('\n')[0],
-        'install again: npm ci (with MILLRACE_DEBUG=1 the whole error is shown)',
+        'Install again: npm ci. MILLRACE_DEBUG=1 shows the whole error.',
       )
       if (process.env.MILLRACE_DEBUG) console.error(error)
     })
@@ -94,7 +94,7 @@ function runWith(node) {
     })
   })
   child.on('error', function (error) {
-    fail('NODE_NOT_STARTED: ' + node + ' does not run: ' + error.message, 'install Node 22.18 or later')
+    fail('NODE_NOT_STARTED: ' + node + ' does not run: ' + error.message, 'Install Node 22.18 or later.')
   })
   child.on('exit', function (code, signal) {
     process.exitCode = signal === null ? code : 128 + (constants.signals[signal] || 0)

@@ -54,20 +54,20 @@ function explained(error: unknown): { code: string; message: string; advice: str
     code: error instanceof AssertionError ? 'ASSERTION' : 'INTERNAL',
     message: messageOf(error),
     advice:
-      'this is a mistake in Millrace: nothing more was written. Please report it with the output of --debug',
+      'This is a mistake in Millrace: nothing more was written. Please report it with the output of --debug.',
   }
 }
 
 const SYSTEM_ADVICE: Readonly<Record<string, string>> = {
-  EACCES: 'check who owns it and its permissions',
-  EPERM: 'check who owns it and its permissions',
-  EROFS: 'the file system is mounted read-only; choose another folder',
-  ENOSPC: 'free some space on the disk and run the command again: it continues where it stopped',
-  EDQUOT: 'the quota of this user is used up; free some space and run the command again',
-  ENOENT: 'check the path',
-  ENOTDIR: 'a part of the path is a file, not a folder; check the path',
-  EISDIR: 'this is a folder, not a file; check the path',
-  EMFILE: 'too many open files: raise the limit (ulimit -n)',
+  EACCES: 'Check who owns it and its permissions.',
+  EPERM: 'Check who owns it and its permissions.',
+  EROFS: 'The file system is mounted read-only: choose another folder.',
+  ENOSPC: 'Free some space on the disk and run the command again: it continues where it stopped.',
+  EDQUOT: 'The quota of this user is used up: free some space and run the command again.',
+  ENOENT: 'Check the path.',
+  ENOTDIR: 'A part of the path is a file, not a folder.',
+  EISDIR: 'This is a folder, not a file.',
+  EMFILE: 'Too many open files: raise the limit (ulimit -n).',
 }
 
 /** An error of the file system that nobody below has put into words. */

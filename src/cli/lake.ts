@@ -64,7 +64,7 @@ async function checkFolder(lake: string): Promise<void> {
     'LAKE_NOT_FOUND',
     `there is no lake at ${lake}${stats === null ? '' : ': it is a file'}`,
     {
-      advice: `name its folder with --lake, or fill one: millrace replay <program.ts> --recording <file> --lake ${lake}`,
+      advice: `Name its folder with --lake, or fill one: millrace replay <program.ts> --recording <file> --lake ${lake}`,
     },
   )
 }

@@ -20,7 +20,7 @@ export function explainLoadFailure(error: unknown, program: string): InvalidProg
         error,
         'PROGRAM_SYNTAX',
         `${whereOf(error)}${messageOf(error)}${excerptOf(error)}`,
-        'correct the syntax',
+        'Correct the syntax.',
       )
     case 'ERR_MODULE_NOT_FOUND':
       return notFound(error)
@@ -29,14 +29,14 @@ export function explainLoadFailure(error: unknown, program: string): InvalidProg
         error,
         'PROGRAM_IMPORT_NOT_FOUND',
         `${importerOf(error)}imports the folder ${relativeTo(quoted(error)[0])}`,
-        'name the file, as in ./folder/index.ts',
+        'Name the file, as in ./folder/index.ts.',
       )
     case 'ERR_IMPORT_ATTRIBUTE_MISSING':
       return problem(
         error,
         'PROGRAM_IMPORT_ATTRIBUTE',
         `a JSON file is imported without its type: ${relativeTo(urlIn(error))}`,
-        "write: import value from './file.json' with { type: 'json' }",
+        "Write: import value from './file.json' with { type: 'json' }",
       )
     case 'ERR_PACKAGE_PATH_NOT_EXPORTED':
       return problem(
@@ -51,7 +51,7 @@ export function explainLoadFailure(error: unknown, program: string): InvalidProg
         error,
         'PROGRAM_NOT_A_MODULE',
         messageOf(error),
-        'a program and its imports are .ts, .mts, .js or .mjs',
+        'A program and its imports are .ts, .mts, .js or .mjs.',
       )
     default:
       return error instanceof SyntaxError ? badSyntax(error) : threw(error, program)
@@ -59,23 +59,23 @@ export function explainLoadFailure(error: unknown, program: string): InvalidProg
 }
 
 const INSTEAD: readonly (readonly [RegExp, string])[] = [
-  [/enum/, "write a constant and a type instead: const Colour = { red: 'red' } as const"],
-  [/parameter property/, 'declare the field and assign it in the constructor'],
-  [/namespace|module/, 'use ES modules (files with import and export) instead of a namespace'],
-  [/import\s*=|import equals/i, "write: import name from '…'"],
-  [/export\s*=|export assignment/i, 'write: export default …'],
+  [/enum/, "Write a constant and a type instead: const Colour = { red: 'red' } as const"],
+  [/parameter property/, 'Declare the field and assign it in the constructor'],
+  [/namespace|module/, 'Use ES modules (files with import and export) instead of a namespace'],
+  [/import\s*=|import equals/i, "Write: import name from '…'"],
+  [/export\s*=|export assignment/i, 'Write: export default …'],
 ]
 
 /** Node removes types and compiles nothing, so the few TypeScript features that make code do not run. */
 function unsupportedSyntax(error: unknown): InvalidProgramError {
   const what = messageOf(error).replace(/ is not supported in strip-only mode$/, '')
   const advice =
-    INSTEAD.find(([pattern]) => pattern.test(what))?.[1] ?? 'write it in plain JavaScript with types'
+    INSTEAD.find(([pattern]) => pattern.test(what))?.[1] ?? 'Write it in plain JavaScript with types'
   return problem(
     error,
     'PROGRAM_UNSUPPORTED_SYNTAX',
     `${whereOf(error)}${what} cannot run: Node removes the types of a .ts file and compiles nothing${excerptOf(error)}`,
-    `${advice}; "erasableSyntaxOnly": true in tsconfig.json finds the others`,
+    `${advice}. "erasableSyntaxOnly": true in tsconfig.json finds the others.`,
   )
 }
 
@@ -91,8 +91,8 @@ function notFound(error: unknown): InvalidProgramError {
     'PROGRAM_IMPORT_NOT_FOUND',
     `${importer}imports ${relativeTo(missing)}, which does not exist`,
     found === undefined
-      ? 'check the path; it is written with its extension, as in ./file.ts'
-      : `import ${relativeTo(found)}: Node looks for exactly the file that is named`,
+      ? 'Check the path; it is written with its extension, as in ./file.ts.'
+      : `Import ${relativeTo(found)}: Node looks for exactly the file that is named.`,
   )
 }
 
@@ -114,7 +114,7 @@ function packageNotFound(error: unknown, importer: string, name: string): Invali
       error,
       'PROGRAM_MILLRACE_NOT_INSTALLED',
       `${importer}imports 'millrace', which is not installed beside it`,
-      'run npm install millrace in the folder of the program (a global installation is not enough)',
+      'Run npm install millrace in the folder of the program; a global installation is not enough.',
     )
   }
   const alias = /^[@~#]?\//.test(name) || name === '@' || name === '~'
@@ -123,8 +123,8 @@ function packageNotFound(error: unknown, importer: string, name: string): Invali
     'PROGRAM_IMPORT_NOT_FOUND',
     `${importer}imports the package '${name}', which is not installed`,
     alias
-      ? 'Node does not read "paths" of tsconfig.json: import the file by its relative path'
-      : `run npm install ${name}, or start a relative path with ./`,
+      ? 'Node does not read "paths" of tsconfig.json: import the file by its relative path.'
+      : `Run npm install ${name}, or start a relative path with ./`,
   )
 }
 
@@ -136,7 +136,7 @@ function badSyntax(error: SyntaxError): InvalidProgramError {
       error,
       'PROGRAM_IMPORT_NAME',
       `${whereOf(error)}'${module}' has no export named '${name}'`,
-      `if ${name} is a type, write: import { type ${name} } from '${module}'; otherwise check the name`,
+      `If ${name} is a type, write: import { type ${name} } from '${module}'. Otherwise check the name.`,
     )
   }
   return problem(
@@ -144,8 +144,8 @@ function badSyntax(error: SyntaxError): InvalidProgramError {
     'PROGRAM_SYNTAX',
     `${whereOf(error)}${error.message}${excerptOf(error)}`,
     /import statement outside a module|Unexpected token 'export'/.test(error.message)
-      ? 'set "type": "module" in the package.json that is nearest to this file'
-      : 'correct the syntax',
+      ? 'Set "type": "module" in the package.json that is nearest to this file.'
+      : 'Correct the syntax.',
   )
 }
 
@@ -163,8 +163,8 @@ function threw(error: unknown, program: string): InvalidProgramError {
     'PROGRAM_THREW',
     `${relativeTo(program)} failed while it was loaded: ${name}${message.split(', you can use')[0]}${shown}`,
     commonJs === null
-      ? 'loading a program only describes the pipeline; correct the line above'
-      : 'a program is an ES module: use import, and import.meta.dirname for its folder',
+      ? 'Loading a program only describes the pipeline. Correct the line above.'
+      : 'A program is an ES module: use import, and import.meta.dirname for its folder.',
   )
 }
 

@@ -40,13 +40,13 @@ function checkFile(file: string, path: string): void {
     throw new InvalidProgramError('PROGRAM_NOT_FOUND', `there is no file ${path}`, {
       advice:
         meant === undefined
-          ? 'check the path of the program'
-          : `did you mean ${relative(process.cwd(), meant)}?`,
+          ? 'Check the path of the program.'
+          : `Did you mean ${relative(process.cwd(), meant)}?`,
     })
   }
   if (stats.isDirectory()) {
     throw new InvalidProgramError('PROGRAM_NOT_FOUND', `${path} is a folder`, {
-      advice: 'name the file whose default export is the pipeline',
+      advice: 'Name the file whose default export is the pipeline.',
     })
   }
   if (!EXTENSIONS.includes(extname(file))) {
@@ -54,7 +54,7 @@ function checkFile(file: string, path: string): void {
       'PROGRAM_NOT_A_MODULE',
       `${path} is not a TypeScript or JavaScript module`,
       {
-        advice: `a program ends in ${EXTENSIONS.join(', ')}`,
+        advice: `A program ends in ${EXTENSIONS.join(', ')}.`,
       },
     )
   }
@@ -63,7 +63,7 @@ function checkFile(file: string, path: string): void {
       'PROGRAM_IN_NODE_MODULES',
       `${path} is inside node_modules, where Node runs no TypeScript`,
       {
-        advice: 'copy the program out of node_modules; `millrace init` makes a project of your own',
+        advice: 'Copy the program out of node_modules. `millrace init` makes a project of your own.',
       },
     )
   }
@@ -78,7 +78,7 @@ function checkModule(file: string): void {
     'PROGRAM_COMMONJS',
     `${relative(process.cwd(), nearest.path)} says "type": "commonjs"`,
     {
-      advice: 'change it to "type": "module" (or name the program .mts): a program is an ES module',
+      advice: 'A program is an ES module: change it to "type": "module", or name the program .mts.',
     },
   )
 }
@@ -99,7 +99,7 @@ function muteTypeStrippingWarnings(): () => void {
   }
 }
 
-const EXPORT_ADVICE = "end the file with: export default pipeline({ name: '…', tables: […] })"
+const EXPORT_ADVICE = "End the file with: export default pipeline({ name: '…', tables: […] })"
 
 function pipelineOf(module: { readonly default?: unknown }, path: string): PipelineSpec {
   const value = module.default

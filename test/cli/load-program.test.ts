@@ -52,7 +52,7 @@ test('answers each trap of running TypeScript as it is with what to do', async (
       'class A { constructor(private a: 1) {} }\nexport default A',
       'PROGRAM_UNSUPPORTED_SYNTAX',
       /parameter property/,
-      /declare the field/,
+      /Declare the field/,
     ],
     'namespace.ts': [
       'namespace A { export const b = 1 }\nexport default A',
@@ -120,7 +120,7 @@ test('answers each trap of running TypeScript as it is with what to do', async (
       "function boom() { throw new TypeError('kaput') }\nboom()",
       'PROGRAM_THREW',
       /TypeError: kaput\n {4}at boom \(throws\.ts:1:\d+\)\n {4}at throws\.ts:2:1$/,
-      /loading/,
+      /Loading/,
     ],
     'nothing.ts': [
       'export const a = 1',

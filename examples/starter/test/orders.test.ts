@@ -14,7 +14,8 @@ test('what is wrong does not count, and is not lost', async () => {
   const result = await replay(orders, { recording })
   expect(result.summary.totals.deadLetters).toEqual({ invalid: 1, late: 1 })
   expect(result.summary.totals.dropped).toEqual({ once: 3 })
-  expect(result.rows('dead_letters').map((letter) => letter['reason'])).toEqual(['invalid', 'late'])
+  const reasons = result.rows('dead_letters').map((letter) => letter['reason'])
+  expect(reasons.toSorted()).toEqual(['invalid', 'late'])
 })
 
 test('small epochs give the same rows', async () => {
