@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { createColumn } from '../../../src/columns/column.ts'
 import type { ColumnType } from '../../../src/columns/column-type.ts'
 import { createAccumulator, resultFieldOf } from '../../../src/engine/accumulate/accumulator.ts'
 import type { AggregateSpec } from '../../../src/topology/node.ts'
@@ -55,6 +56,22 @@ describe('count', () => {
     const field = fieldOf(INT, false)
     expect(resultOf(accumulated(aggregateOf('count'), field, [0, 0]))).toBe(2n)
   })
+})
+
+test.each<AggregateSpec['kind']>(['sum', 'avg', 'min', 'max'])('%s gives one NaN for all NaNs', (kind) => {
+  const field = fieldOf({ kind: 'float64' }, false)
+  for (const pattern of [0x7ff8_0000_0000_0000n, 0xfff8_0000_0000_0123n, 0x7ff4_0000_0000_0001n]) {
+    const column = columnOf(field, [0])
+    if (column.storage !== 'float64') throw new Error('a double has a float64 column')
+    new BigUint64Array(column.values.buffer)[0] = pattern
+    const accumulator = createAccumulator(aggregateOf(kind), field)
+    accumulator.reserve(1)
+    accumulator.addRows(column, Int32Array.of(0), Int32Array.of(0), 1)
+    const results = createColumn(accumulator.resultField)
+    accumulator.appendResult(0, results)
+    if (results.storage !== 'float64') throw new Error('the result is a double')
+    expect(new BigUint64Array(results.values.buffer)[0]).toBe(0x7ff8_0000_0000_0000n)
+  }
 })
 
 describe.each<AggregateSpec['kind']>(['count', 'sum', 'avg', 'min', 'max'])('panes of %s', (kind) => {

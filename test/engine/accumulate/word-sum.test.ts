@@ -62,12 +62,16 @@ describe('sum of whole numbers', () => {
   })
 
   test('stays exact over more rows than limbs hold without a carry', () => {
-    const count = 1_200_000
-    const column = columnOf(fieldOf(LONG, false), [LONG_MAX, LONG_MIN, -1n])
-    for (const [row, value] of [LONG_MAX, LONG_MIN, -1n].entries()) {
+    const batch = 400_000
+    const count = 8 * batch
+    const values = [LONG_MAX, LONG_MIN, -1n]
+    const column = columnOf(fieldOf(LONG, false), values)
+    const panes = new Int32Array(batch).fill(1)
+    for (const [row, value] of values.entries()) {
       const accumulator = createAccumulator(aggregateOf('avg'), fieldOf(LONG, false))
       accumulator.reserve(2)
-      accumulator.addRows(column, new Int32Array(count).fill(row), new Int32Array(count).fill(1), count)
+      const rows = new Int32Array(batch).fill(row)
+      for (let i = 0; i < 8; i++) accumulator.addRows(column, rows, panes, batch)
       expect(accumulator.write(1)).toEqual([
         count,
         value === -1n ? -count : (value * BigInt(count)).toString(),
@@ -111,6 +115,14 @@ describe('average of whole numbers', () => {
       ),
       { numRuns: 400 },
     )
+  })
+
+  test('is no tie where it is beside one by less than a long can tell', () => {
+    const type = { kind: 'decimal', precision: 38, scale: 20 } as const
+    const tie = (2n ** 53n + 1n) * 10n ** 20n
+    expect(aggregated('avg', type, [tie])).toBe(2 ** 53)
+    expect(aggregated('avg', type, [tie + 1n])).toBe(2 ** 53 + 2)
+    expect(aggregated('avg', type, [-tie - 1n])).toBe(-(2 ** 53) - 2)
   })
 
   test('does not overflow where the sum would', () => {
