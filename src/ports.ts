@@ -61,7 +61,12 @@ export interface Source {
   /** For people: a file name, a topic. */
   readonly description: string
   /** Tells one recording, one topic from another of the same name: a position in one means nothing in the other. */
-  readonly identity?: string
+  readonly identity?: string | undefined
+  /**
+   * True where all input is there already, as in a replay at full speed: waiting for a partition that is quiet then costs
+   * nothing, so none is called idle, and what follows is as deterministic as everything else.
+   */
+  readonly isBacklog?: boolean
   partitions(): Promise<readonly SourcePartition[]>
   /** `position` as `positionAfter` gave it; null is the beginning. */
   open(partition: SourcePartition, position: string | null): Promise<PartitionReader>

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { assert, PipelineError } from '../../src/errors.ts'
 import type { Clock, PartitionReader, Source, SourcePartition } from '../../src/ports.ts'
 import { ChunkPool } from './chunk.ts'
@@ -39,6 +40,9 @@ export function recordingSource(options: RecordingSourceOptions): Source {
   return new RecordingSource(path, options.topic ?? null, options.untilMs ?? Number.POSITIVE_INFINITY, pace)
 }
 
+/** What is read to tell one recording from another: its header, and as much of its first block as fits. */
+const IDENTITY_BYTES = 65_536
+
 interface OpenRecording extends PassContext {
   readonly start: PassPlace
   readonly sharedPass: RecordingPass
@@ -46,17 +50,26 @@ interface OpenRecording extends PassContext {
 
 class RecordingSource implements Source {
   readonly description: string
+  /** All of it is there: a partition that is quiet in the file is waited for, not called idle. */
+  readonly isBacklog: boolean
   readonly #topic: string | null
   readonly #untilMs: number
   readonly #pace: Pace | null
   #opening: Promise<OpenRecording> | null = null
   #opened: OpenRecording | null = null
+  #identity: string | undefined
 
   constructor(path: string, topic: string | null, untilMs: number, pace: Pace | null) {
     this.description = path
     this.#topic = topic
     this.#untilMs = untilMs
     this.#pace = pace
+    this.isBacklog = pace === null
+  }
+
+  /** Known once the partitions are. */
+  get identity(): string | undefined {
+    return this.#identity
   }
 
   async partitions(): Promise<readonly SourcePartition[]> {
@@ -93,6 +106,7 @@ class RecordingSource implements Source {
   async #openRecording(): Promise<OpenRecording> {
     const file = await RecordingFile.open(this.description)
     try {
+      this.#identity = await identityOf(file)
       const summary = file.summary ?? (await partitionsRead(file))
       const topics = [...new Set(summary.partitions.map(({ topic }) => topic))]
       const topic = chooseTopic(this.description, topics, this.#topic)
@@ -147,4 +161,11 @@ function chooseTopic(path: string, topics: readonly string[], wanted: string | n
     })
   }
   return topics[0] ?? ''
+}
+
+/** A recording that was cut and then repaired is still the same. */
+async function identityOf(file: RecordingFile): Promise<string> {
+  const start = new Uint8Array(Math.min(file.size, IDENTITY_BYTES))
+  await file.read(start, 0)
+  return createHash('sha256').update(start).digest('hex').slice(0, 16)
 }

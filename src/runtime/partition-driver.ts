@@ -103,7 +103,8 @@ export class PartitionDriver {
       }
       if (result.kind === 'quiet') {
         state.observeArrival(result.arrivalClockMs)
-        if (this.#task.observeQuiet(result.arrivalClockMs, state.firstArrivalMs)) await this.#cut()
+        const mayIdle = this.#options.bindings.source.isBacklog !== true
+        if (mayIdle && this.#task.observeQuiet(result.arrivalClockMs, state.firstArrivalMs)) await this.#cut()
       } else await this.#add(result.batch)
       if (this.#isOld()) await this.#cut()
     }
