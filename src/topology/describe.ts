@@ -175,10 +175,9 @@ function fieldText({ type, nullable }: Field): string {
 function columnText(type: ColumnType): string {
   if (type.kind === 'enum') return `enum of ${type.symbols.join(', ')}`
   if (type.kind !== 'struct') return typeText(type)
-  const parts = type.fields.map((field) => `${field.name} ${columnText(field.type)}`)
-  return type.union === true
-    ? `one of ${type.fields.map(({ name }) => name).join(', ')}`
-    : `record of ${parts.join(', ')}`
+  if (type.union === true) return `one of ${type.fields.map(({ name }) => name).join(', ')}`
+  const members = type.fields.map((field) => `${field.name} ${fieldText(field)}`)
+  return `record { ${members.join(', ')} }`
 }
 
 function schemaTitle(avro: unknown): string {

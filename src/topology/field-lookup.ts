@@ -126,10 +126,10 @@ function namesAdvice(fields: readonly Field[], wanted: string): string {
   return near === null ? list : `Did you mean '${near}'? ${list}`
 }
 
-/** A name that differs by case or by at most a third of its letters. */
+/** A name that differs by case, by a letter or two, or by a third of a long name. */
 function nearestName(names: readonly string[], wanted: string): string | null {
   let nearest: string | null = null
-  let least = Math.floor(wanted.length / 3) + 1
+  let least = 1 + (wanted.length <= 3 ? 1 : Math.max(2, Math.floor(wanted.length / 3)))
   for (const name of names) {
     const distance = editDistance(name.toLowerCase(), wanted.toLowerCase())
     if (distance < least) {

@@ -24,10 +24,13 @@ export interface OneOfRule<out V> {
 
 /** The rules of one `expect`: a rule, or several, for each path. */
 export type ExpectRules<Row, Kinds> = {
-  readonly [Path in PathOf<Kinds, AnyKind>]?: RuleOrRules<NonNullable<At<Row, Path>>>
+  readonly [Path in PathOf<Kinds, AnyKind>]?: RuleOrRules<At<Row, Path>>
 }
 
-type RuleOrRules<V> = FieldRule<V> | readonly FieldRule<V>[]
+/** Any rule, where the types know nothing of the values. */
+type RuleFor<V> = unknown extends V ? TestRule<never> | OneOfRule<unknown> : FieldRule<NonNullable<V>>
+
+type RuleOrRules<V> = RuleFor<V> | readonly RuleFor<V>[]
 
 type HasLength = string | Uint8Array | readonly unknown[] | Readonly<Record<string, unknown>>
 

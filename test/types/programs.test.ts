@@ -78,6 +78,10 @@ describe('rows', () => {
   test('may be of a schema that only the run knows: then every name compiles, and is checked when it runs', () => {
     const unknown: AvroSchema = { avro: Trip.avro }
     const rows = stream('unknown', unknown, { eventTime: 'pickupAt', watermark })
+    rows.expect('sane', {
+      fare: [between(0, 1), satisfies((value: number) => value > 0)],
+      vendor: oneOf('a'),
+    })
     const sums = rows
       .keyBy('zone')
       .window(tumbling(minutes(1)), { allowedLateness: minutes(0) })

@@ -1,0 +1,156 @@
+import {
+  atLeast,
+  avroSchema,
+  boundedOutOfOrderness,
+  bronze,
+  gold,
+  minutes,
+  oneOf,
+  pipeline,
+  type PipelineSpec,
+  satisfies,
+  seconds,
+  silver,
+  stream,
+  tumbling,
+} from 'millrace'
+import { describe, expect, test } from 'vitest'
+import { Trip } from '../../schemas/trip.ts'
+import { diffFingerprints, fingerprintOf } from '../../src/topology/fingerprint.ts'
+import { taxi } from './trips.ts'
+
+interface Variant {
+  readonly bound?: number
+  readonly avro?: unknown
+  readonly rule?: ReturnType<typeof atLeast>
+  readonly predicate?: (row: Trip) => boolean
+  readonly size?: number
+  readonly late?: 'drop' | 'dead-letter'
+  readonly partitionBy?: 'vendor' | 'zone'
+  readonly compression?: 'zstd'
+  readonly breaker?: false
+  readonly extraTable?: boolean
+}
+
+function program(variant: Variant = {}): PipelineSpec {
+  const trips = stream(
+    'trips',
+    avroSchema<Trip, { pickupAt: 'timestamp-millis'; fare: 'double'; vendor: 'string'; zone: 'int' }>(
+      variant.avro ?? Trip.avro,
+    ),
+    {
+      eventTime: 'pickupAt',
+      watermark: boundedOutOfOrderness(seconds(variant.bound ?? 30)),
+    },
+  )
+  const clean = trips
+    .expect('sane', { fare: variant.rule ?? atLeast(0) })
+    .filter('paid', variant.predicate ?? ((row) => row.total > 0))
+  const counts = clean
+    .keyBy('zone')
+    .window(tumbling(minutes(variant.size ?? 1)), {
+      allowedLateness: minutes(5),
+      late: variant.late ?? 'dead-letter',
+    })
+    .aggregate('counts', ({ count }) => ({ trips: count() }))
+  const compression = variant.compression ?? 'snappy'
+  return pipeline({
+    name: 'taxi',
+    tables: [
+      bronze('trips', trips, { compression }),
+      silver('trips', clean, { partitionBy: variant.partitionBy ?? 'vendor' }),
+      gold('counts', counts),
+      ...(variant.extraTable === true ? [silver('raw', trips)] : []),
+    ],
+    circuitBreaker: variant.breaker ?? {},
+  })
+}
+
+function changes(variant: Variant): readonly string[] {
+  return diffFingerprints(fingerprintOf(program()), fingerprintOf(program(variant))).map(
+    ({ step, kind }) => `${step} ${kind}`,
+  )
+}
+
+function edited(
+  edit: (avro: { doc?: string; fields: { name: string; doc?: string; default?: unknown }[] }) => void,
+): unknown {
+  const avro = structuredClone(Trip.avro) as Parameters<typeof edit>[0]
+  edit(avro)
+  return avro
+}
+
+describe('a fingerprint', () => {
+  test('is the same for the same program, and has an entry for each step and table', () => {
+    expect(fingerprintOf(taxi())).toEqual(fingerprintOf(taxi()))
+    expect(Object.keys(fingerprintOf(taxi()).steps)).toEqual([
+      'trips',
+      'sane',
+      'paid',
+      'once',
+      'zone_minutes',
+      'bronze/trips',
+      'silver/trips',
+      'gold/zone_minutes',
+      'silver/late_trips',
+    ])
+  })
+
+  test('stays the same from release to release: it is in every lake', async () => {
+    // The callback is left out, whose text depends on how the tests are compiled.
+    const { steps } = fingerprintOf(program())
+    await expect(
+      `${JSON.stringify({ trips: steps['trips'], sane: steps['sane'] }, null, 2)}\n`,
+    ).toMatchFileSnapshot(new URL('golden/fingerprint.json', import.meta.url).pathname)
+  })
+
+  test.each<[string, Variant, readonly string[]]>([
+    ['the watermark', { bound: 31 }, ['trips changed']],
+    [
+      'a field of the schema',
+      { avro: edited(({ fields }) => (fields[0]!.default = 'none')) },
+      ['trips changed'],
+    ],
+    ['a rule', { rule: atLeast(1) }, ['sane changed']],
+    ['the values of a rule', { rule: oneOf(1, 2) as never }, ['sane changed']],
+    ['the test of a rule', { rule: satisfies((value: unknown) => value !== 1) }, ['sane changed']],
+    ['the body of a callback', { predicate: (row) => row.total > 1 }, ['paid changed']],
+    ['the size of a window', { size: 2 }, ['counts changed']],
+    ['the late policy', { late: 'drop' }, ['counts changed']],
+    ['the folders of a table', { partitionBy: 'zone' }, ['silver/trips changed']],
+    ['the tables', { extraTable: true }, ['silver/raw added']],
+  ])('tells that %s changed, and names the step', (_what, variant, expected) => {
+    expect(changes(variant)).toEqual(expected)
+    expect(fingerprintOf(program(variant)).pipeline).not.toBe(fingerprintOf(program()).pipeline)
+  })
+
+  test.each<[string, Variant]>([
+    ['compression', { compression: 'zstd' }],
+    ['the circuit breaker', { breaker: false }],
+    [
+      'documentation',
+      {
+        avro: edited((avro) => {
+          avro.doc = 'Other words.'
+          avro.fields[0]!.doc = 'An id.'
+        }),
+      },
+    ],
+    // biome-ignore format: the blanks are the point
+    ['blanks and comments in a callback', { predicate: (row) => row.total   > /* nothing */   0 }],
+  ])('does not depend on %s', (_what, variant) => {
+    expect(fingerprintOf(program(variant))).toEqual(fingerprintOf(program()))
+  })
+
+  test('changes downstream of a change as well, which the difference does not name', () => {
+    const before = fingerprintOf(program()).steps
+    const after = fingerprintOf(program({ rule: atLeast(1) })).steps
+    const differing = Object.keys(before).filter((step) => before[step] !== after[step])
+    expect(differing).toEqual(['sane', 'paid', 'counts', 'silver/trips', 'gold/counts'])
+  })
+
+  test('names what was removed', () => {
+    const removed = diffFingerprints(fingerprintOf(program({ extraTable: true })), fingerprintOf(program()))
+    expect(removed).toEqual([{ step: 'silver/raw', kind: 'removed' }])
+  })
+})
