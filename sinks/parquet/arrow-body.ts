@@ -12,14 +12,8 @@ import { assert, unreachable } from '../../src/errors.ts'
 import { copyBits, countZeros } from './arrow-bits.ts'
 import { BODY_ALIGNMENT } from './arrow-message.ts'
 import type { BodyBuffer, FieldNode, RecordBatchLayout } from './arrow-message.ts'
-import {
-  copyFixed,
-  copyRanges,
-  copyWords,
-  fillWordsAsMicros,
-  fillWordsFromInt32,
-  fixSymbols,
-} from './arrow-values.ts'
+import { copyFixed, copyRanges, copyWords, fillWordsAsMicros, fillWordsFromInt32 } from './arrow-values.ts'
+import { copySymbols, fillSymbolOffsets, symbolTable } from './arrow-symbols.ts'
 import { childRows } from './row-choice.ts'
 import type { RowChoice } from './row-choice.ts'
 import type { StreamBuffer } from './stream-buffer.ts'
@@ -46,9 +40,8 @@ function childrenOf(column: Column): readonly Column[] {
 
 function ownBuffers(column: Column): number {
   if (column.storage === 'struct') return 1
-  const hasOffsets =
-    column.storage === 'binary' || (column.storage === 'fixed' && column.field.type.kind === 'fixed')
-  return hasOffsets ? 3 : 2
+  const kind = column.field.type.kind
+  return column.storage === 'binary' || kind === 'fixed' || kind === 'enum' ? 3 : 2
 }
 
 /** The body of one record batch: columns, parents first, each as its validity, its offsets, its values. */
@@ -99,20 +92,6 @@ export class ArrowBody {
     }
   }
 
-  /** A column of strings that are never null: the symbols of an enum. */
-  writeStrings(strings: readonly string[]): void {
-    const encoder = new TextEncoder()
-    const encoded = strings.map((text) => encoder.encode(text))
-    this.#nodes.push({ length: strings.length, nullCount: 0 })
-    this.#buffers.push({ offset: this.#buffer.length - this.#start, length: 0 })
-    let end = 0
-    const offsets = [0, ...encoded.map((bytes) => (end += bytes.length))]
-    this.#writeInts(offsets.length, (to) => to.set(offsets))
-    this.#writeBytes(end, (to) => {
-      for (const [index, bytes] of encoded.entries()) to.set(bytes, offsets[index])
-    })
-  }
-
   /** Without nulls there is no buffer, whatever the field says. */
   #writeValidity(column: Column, rows: RowChoice): void {
     const start = this.#buffer.length
@@ -137,10 +116,18 @@ export class ArrowBody {
       this.#writeInts(rows.count * 2, (to) => fillWordsFromInt32(column.values, rows, to))
       return
     }
-    this.#writeInts(rows.count, (to) => {
-      copyWords(column.values, 1, rows, to)
-      if (type.kind === 'enum') fixSymbols(to, type.symbols.length)
+    if (type.kind === 'enum') this.#writeSymbols(column.values, rows, type.symbols)
+    else this.#writeWords(column.values, 1, rows)
+  }
+
+  /** As strings: a dictionary in Arrow trips readers up where all its rows are null, and saves nothing in Parquet. */
+  #writeSymbols(indices: Int32Array, rows: RowChoice, symbols: readonly string[]): void {
+    const table = symbolTable(symbols)
+    let dataBytes = 0
+    this.#writeInts(rows.count + 1, (to) => {
+      dataBytes = fillSymbolOffsets(indices, rows, table, to)
     })
+    this.#writeBytes(dataBytes, (to) => copySymbols(indices, rows, table, to))
   }
 
   #writeInt64(column: Int64Column, rows: RowChoice, parents: readonly StructColumn[]): void {

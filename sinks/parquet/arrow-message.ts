@@ -1,5 +1,5 @@
 /**
- * The two messages of an Arrow IPC stream that carry data, laid out by hand: they are flatbuffers of which only the
+ * The message of an Arrow IPC stream that carries rows, laid out by hand: it is a flatbuffer of which only the
  * numbers of nodes and buffers vary, so that every offset is known before the body is written.
  *
  *     0xFFFFFFFF, int32 length of the metadata, metadata (a flatbuffer `Message`), body
@@ -31,7 +31,6 @@ export interface RecordBatchLayout {
 export const BODY_ALIGNMENT = 64
 const PREFIX_BYTES = 8
 const METADATA_V5 = 4
-const HEADER_DICTIONARY_BATCH = 2
 const HEADER_RECORD_BATCH = 3
 
 /** A stream's end: what follows the last message. */
@@ -42,42 +41,16 @@ export function recordBatchHeadBytes(nodeCount: number, bufferCount: number): nu
   return PREFIX_BYTES + RECORD_BATCH_AT + recordBatchBytes(nodeCount, bufferCount)
 }
 
-export function dictionaryBatchHeadBytes(): number {
-  return PREFIX_BYTES + DICTIONARY_DATA_AT + recordBatchBytes(1, 3)
-}
-
 /** Writes prefix and metadata at `start`; `headBytes` is as `recordBatchHeadBytes` gave it. */
 export function writeRecordBatchHead(bytes: Uint8Array, start: number, layout: RecordBatchLayout): void {
   const headBytes = recordBatchHeadBytes(layout.nodes.length, layout.buffers.length)
   const view = metadataView(bytes, start, headBytes)
-  writeMessage(view, HEADER_RECORD_BATCH, layout.bodyBytes)
-  writeRecordBatch(view, RECORD_BATCH_AT, layout)
+  writeMessage(view, layout.bodyBytes)
+  writeRecordBatch(view, layout)
 }
 
-export function writeDictionaryBatchHead(
-  bytes: Uint8Array,
-  start: number,
-  dictionaryId: number,
-  layout: RecordBatchLayout,
-): void {
-  const view = metadataView(bytes, start, dictionaryBatchHeadBytes())
-  writeMessage(view, HEADER_DICTIONARY_BATCH, layout.bodyBytes)
-  // DictionaryBatch { id: long, data: RecordBatch, isDelta: bool }
-  const vtable = RECORD_BATCH_AT
-  const table = vtable + 8
-  view.setUint16(vtable, 8, true)
-  view.setUint16(vtable + 2, 16, true)
-  view.setUint16(vtable + 4, 8, true)
-  view.setUint16(vtable + 6, 4, true)
-  view.setInt32(table, table - vtable, true)
-  view.setUint32(table + 4, DICTIONARY_DATA_AT + RECORD_BATCH_TABLE - (table + 4), true)
-  view.setBigInt64(table + 8, BigInt(dictionaryId), true)
-  writeRecordBatch(view, DICTIONARY_DATA_AT, layout)
-}
-
-/** Where the header of a message starts (its vtable), and inside a DictionaryBatch its RecordBatch. */
+/** Where the RecordBatch of a message starts, with its vtable. */
 const RECORD_BATCH_AT = 48
-const DICTIONARY_DATA_AT = 72
 /** From the vtable of a RecordBatch to its table, and to its first vector. */
 const RECORD_BATCH_TABLE = 16
 const RECORD_BATCH_NODES = 36
@@ -95,7 +68,7 @@ function metadataView(bytes: Uint8Array, start: number, headBytes: number): Data
 }
 
 /** Message { version: short, header: union, bodyLength: long } */
-function writeMessage(view: DataView, headerType: number, bodyBytes: number): void {
+function writeMessage(view: DataView, bodyBytes: number): void {
   const [vtable, table] = [4, 24]
   view.setUint32(0, table, true)
   view.setUint16(vtable, 12, true)
@@ -105,16 +78,15 @@ function writeMessage(view: DataView, headerType: number, bodyBytes: number): vo
   view.setUint16(vtable + 8, 4, true)
   view.setUint16(vtable + 10, 8, true)
   view.setInt32(table, table - vtable, true)
-  const headerTable =
-    headerType === HEADER_RECORD_BATCH ? RECORD_BATCH_AT + RECORD_BATCH_TABLE : RECORD_BATCH_AT + 8
-  view.setUint32(table + 4, headerTable - (table + 4), true)
+  view.setUint32(table + 4, RECORD_BATCH_AT + RECORD_BATCH_TABLE - (table + 4), true)
   view.setBigInt64(table + 8, BigInt(bodyBytes), true)
   view.setInt16(table + 16, METADATA_V5, true)
-  view.setUint8(table + 18, headerType)
+  view.setUint8(table + 18, HEADER_RECORD_BATCH)
 }
 
 /** RecordBatch { length: long, nodes: [FieldNode], buffers: [Buffer] } */
-function writeRecordBatch(view: DataView, vtable: number, layout: RecordBatchLayout): void {
+function writeRecordBatch(view: DataView, layout: RecordBatchLayout): void {
+  const vtable = RECORD_BATCH_AT
   const table = vtable + RECORD_BATCH_TABLE
   const nodesAt = vtable + RECORD_BATCH_NODES
   const buffersAt = nodesAt + 4 + 16 * layout.nodes.length + 4

@@ -1,13 +1,6 @@
 import type { Column } from '../../src/columns/column.ts'
 import { ArrowBody, layoutCounts } from './arrow-body.ts'
-import {
-  dictionaryBatchHeadBytes,
-  END_OF_STREAM,
-  recordBatchHeadBytes,
-  writeDictionaryBatchHead,
-  writeRecordBatchHead,
-} from './arrow-message.ts'
-import type { ArrowSchema } from './arrow-schema.ts'
+import { END_OF_STREAM, recordBatchHeadBytes, writeRecordBatchHead } from './arrow-message.ts'
 import type { RowChoice } from './row-choice.ts'
 import { StreamBuffer } from './stream-buffer.ts'
 
@@ -15,17 +8,16 @@ import { StreamBuffer } from './stream-buffer.ts'
 const KEPT_BYTES_MAX = 128 * 1024 * 1024
 
 /**
- * Writes rows as an Arrow IPC stream: schema, dictionaries, one record batch. The columns have the Arrow layout
+ * Writes rows as an Arrow IPC stream: schema, one record batch. The columns have the Arrow layout
  * already, so most of it is copying. The stream that `write` returns is valid until the next call.
  */
 export class ArrowStreamWriter {
   readonly #buffer = new StreamBuffer()
 
-  write(schema: ArrowSchema, columns: readonly Column[], rows: RowChoice): Uint8Array {
+  write(schemaMessage: Uint8Array, columns: readonly Column[], rows: RowChoice): Uint8Array {
     const buffer = this.#buffer
     buffer.reset(KEPT_BYTES_MAX)
-    buffer.appendBytes(schema.message)
-    for (const [id, symbols] of schema.dictionaries.entries()) this.#writeDictionary(id, symbols)
+    buffer.appendBytes(schemaMessage)
     const { nodes, buffers } = layoutCounts(columns)
     const start = buffer.append(recordBatchHeadBytes(nodes, buffers))
     const body = new ArrowBody(buffer)
@@ -33,12 +25,5 @@ export class ArrowStreamWriter {
     writeRecordBatchHead(buffer.bytes, start, body.layout(rows.count))
     buffer.appendBytes(END_OF_STREAM)
     return buffer.written()
-  }
-
-  #writeDictionary(id: number, symbols: readonly string[]): void {
-    const start = this.#buffer.append(dictionaryBatchHeadBytes())
-    const body = new ArrowBody(this.#buffer)
-    body.writeStrings(symbols)
-    writeDictionaryBatchHead(this.#buffer.bytes, start, id, body.layout(symbols.length))
   }
 }

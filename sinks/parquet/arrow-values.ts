@@ -1,7 +1,7 @@
 import { isValid } from '../../src/columns/column.ts'
 import type { Int64Column, StructColumn } from '../../src/columns/column.ts'
 import { PipelineError } from '../../src/errors.ts'
-import { forEachRun } from './row-choice.ts'
+import { forEachRun, indexAt } from './row-choice.ts'
 import type { RowChoice } from './row-choice.ts'
 
 /** Up to here a loop is faster than `set`, which makes a view. */
@@ -45,11 +45,6 @@ function copyBytes(from: Uint8Array, start: number, end: number, to: Uint8Array,
   return next
 }
 
-/** Null slots may hold anything, but Arrow wants the index of every symbol to be one, so others become 0. */
-export function fixSymbols(indices: Int32Array, symbolCount: number): void {
-  for (let row = 0; row < indices.length; row++) if (indices[row]! >>> 0 >= symbolCount) indices[row] = 0
-}
-
 export function fillWordsFromInt32(values: Int32Array, rows: RowChoice, to: Int32Array): void {
   for (let row = 0; row < rows.count; row++) {
     const value = values[indexAt(rows, row)]!
@@ -87,8 +82,4 @@ function checkAbsent(column: Int64Column, row: number, parents: readonly StructC
     `Row ${row} of column ${column.field.name} is a timestamp that a table cannot hold: its microseconds exceed 64 bits.`,
     { advice: 'Drop such rows with an expectation before they reach the table.' },
   )
-}
-
-function indexAt(rows: RowChoice, row: number): number {
-  return rows.kind === 'range' ? rows.start + row : rows.indices[rows.start + row]!
 }

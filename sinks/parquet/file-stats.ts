@@ -1,9 +1,6 @@
 import type { Field } from '../../src/columns/column-type.ts'
-import { isValid } from '../../src/columns/column.ts'
-import type { Column, StructColumn } from '../../src/columns/column.ts'
 import { boundsText } from './bounds-text.ts'
 import type { ParquetFooter } from './parquet-reader.ts'
-import type { RowChoice } from './row-choice.ts'
 
 /** As many leaf columns as Spark's default, `delta.dataSkippingNumIndexedCols`. */
 const INDEXED_LEAVES_MAX = 32
@@ -14,16 +11,15 @@ const INDEXED_LEAVES_MAX = 32
  * readers cannot parse) has none. Lists and maps have none either.
  * https://github.com/delta-io/delta/blob/master/PROTOCOL.md#per-file-statistics
  */
-export function fileStats(footer: ParquetFooter, columns: readonly Column[], rows: RowChoice): string {
-  const walk: Walk = { footer, rows, leaf: 0, indexed: 0 }
-  const stats = columns.map((column) => columnStats(column, [], walk))
-  const part = (name: 'min' | 'max' | 'nullCount') => objectText(columns, stats, name) ?? '{}'
+export function fileStats(footer: ParquetFooter, fields: readonly Field[]): string {
+  const walk: Walk = { footer, leaf: 0, indexed: 0 }
+  const stats = fields.map((field) => fieldStats(field, walk))
+  const part = (name: 'min' | 'max' | 'nullCount') => objectText(fields, stats, name) ?? '{}'
   return `{"numRecords":${footer.rows},"minValues":${part('min')},"maxValues":${part('max')},"nullCount":${part('nullCount')}}`
 }
 
 interface Walk {
   readonly footer: ParquetFooter
-  readonly rows: RowChoice
   /** The next leaf of the Parquet schema. */
   leaf: number
   indexed: number
@@ -38,36 +34,35 @@ interface ColumnStats {
 
 const NOTHING: ColumnStats = { min: null, max: null, nullCount: null }
 
-function columnStats(column: Column, parents: readonly StructColumn[], walk: Walk): ColumnStats {
-  if (column.storage === 'struct') {
-    const children = column.children.map((child) => columnStats(child, [...parents, column], walk))
+function fieldStats(field: Field, walk: Walk): ColumnStats {
+  const { type } = field
+  if (type.kind === 'struct') {
+    const children = type.fields.map((child) => fieldStats(child, walk))
     return {
-      min: objectText(column.children, children, 'min'),
-      max: objectText(column.children, children, 'max'),
-      nullCount: objectText(column.children, children, 'nullCount'),
+      min: objectText(type.fields, children, 'min'),
+      max: objectText(type.fields, children, 'max'),
+      nullCount: objectText(type.fields, children, 'nullCount'),
     }
   }
   const statistics = walk.footer.leaves[walk.leaf]!
-  walk.leaf += leafCount(column.field)
+  walk.leaf += leafCount(field)
   walk.indexed++
-  if (walk.indexed > INDEXED_LEAVES_MAX || column.storage === 'list' || column.storage === 'map')
-    return NOTHING
-  const nullCount = String(statistics.nullCount)
-  const bounded =
-    statistics.bounds !== null && statistics.bounds.length > 0 && !hasNaN(column, parents, walk.rows)
-  const texts = bounded ? boundsText(column.field.type, statistics.bounds) : null
+  if (walk.indexed > INDEXED_LEAVES_MAX || type.kind === 'list' || type.kind === 'map') return NOTHING
+  const nullCount = statistics.nullCount === null ? null : String(statistics.nullCount)
+  const isBounded = statistics.bounds !== null && statistics.bounds.length > 0
+  const texts = isBounded ? boundsText(type, statistics.bounds) : null
   return texts === null ? { ...NOTHING, nullCount } : { ...texts, nullCount }
 }
 
 function objectText(
-  columns: readonly Column[],
+  fields: readonly Field[],
   stats: readonly ColumnStats[],
   name: keyof ColumnStats,
 ): string | null {
   const members: string[] = []
-  for (const [index, column] of columns.entries()) {
+  for (const [index, field] of fields.entries()) {
     const text = stats[index]![name]
-    if (text !== null) members.push(`${JSON.stringify(column.field.name)}:${text}`)
+    if (text !== null) members.push(`${JSON.stringify(field.name)}:${text}`)
   }
   return members.length === 0 ? null : `{${members.join(',')}}`
 }
@@ -78,17 +73,4 @@ function leafCount(field: Field): number {
   if (type.kind === 'map') return 1 + leafCount(type.value)
   if (type.kind !== 'struct') return 1
   return type.fields.reduce((count, child) => count + leafCount(child), 0)
-}
-
-/** Parquet's bounds leave NaN out; readers of Delta sort it above everything, so a bound without it would be wrong. */
-function hasNaN(column: Column, parents: readonly StructColumn[], rows: RowChoice): boolean {
-  if (column.storage !== 'float32' && column.storage !== 'float64') return false
-  const { values } = column
-  for (let position = rows.start; position < rows.start + rows.count; position++) {
-    const row = rows.kind === 'range' ? position : rows.indices[position]!
-    const value = values[row]!
-    if (value !== value && isValid(column, row) && parents.every((parent) => isValid(parent, row)))
-      return true
-  }
-  return false
 }

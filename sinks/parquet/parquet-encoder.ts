@@ -3,12 +3,13 @@ import type { Column, ColumnBatch } from '../../src/columns/column.ts'
 import { assert, PipelineError } from '../../src/errors.ts'
 import type { EncodedFile, TableEncoder, TableShape } from '../../src/ports.ts'
 import { arrowSchemaOf } from './arrow-schema.ts'
-import type { ArrowSchema } from './arrow-schema.ts'
 import { ArrowStreamWriter } from './arrow-stream.ts'
 import { batchBytes } from './batch-bytes.ts'
 import { fileStats } from './file-stats.ts'
+import { nanColumns } from './nan-columns.ts'
 import { readFooter } from './parquet-reader.ts'
 import { writeParquetFile } from './parquet-writer.ts'
+import type { StatisticsColumns } from './parquet-writer.ts'
 import { splitByPartition } from './partition-split.ts'
 import type { Partition } from './partition-split.ts'
 import { allRows, partOf } from './row-choice.ts'
@@ -28,7 +29,8 @@ export function parquetEncoder(): TableEncoder {
 interface PreparedShape {
   /** Indices of the columns that are in the files: all but the partition columns. */
   readonly columns: readonly number[]
-  readonly schema: ArrowSchema
+  readonly fields: readonly Field[]
+  readonly schema: Uint8Array
   readonly dictionary: readonly string[]
 }
 
@@ -70,16 +72,12 @@ class ParquetEncoder implements TableEncoder {
     rows: RowChoice,
   ): EncodedFile {
     const { compression, rowGroupRows } = shape.options
-    const stream = this.#stream.write(prepared.schema, columns, rows)
-    const body = writeParquetFile(stream, { compression, rowGroupRows, dictionary: prepared.dictionary })
+    const { schema, fields, dictionary } = prepared
+    const stream = this.#stream.write(schema, columns, rows)
+    const statistics = statisticsColumns(columns, rows)
+    const body = writeParquetFile(stream, { compression, rowGroupRows, dictionary, statistics })
     const { values: partitionValues, directory } = partition
-    return {
-      body,
-      rows: rows.count,
-      partitionValues,
-      directory,
-      stats: fileStats(readFooter(body), columns, rows),
-    }
+    return { body, rows: rows.count, partitionValues, directory, stats: fileStats(readFooter(body), fields) }
   }
 
   #prepare(shape: TableShape): PreparedShape {
@@ -95,7 +93,12 @@ class ParquetEncoder implements TableEncoder {
       })
     }
     const fields = columns.map((index) => shape.fields[index]!)
-    const prepared = { columns, schema: arrowSchemaOf(fields), dictionary: dictionaryColumns(shape, fields) }
+    const prepared = {
+      columns,
+      fields,
+      schema: arrowSchemaOf(fields),
+      dictionary: dictionaryColumns(shape, fields),
+    }
     this.#prepared.set(shape, prepared)
     return prepared
   }
@@ -105,6 +108,14 @@ class ParquetEncoder implements TableEncoder {
 function dictionaryColumns(shape: TableShape, fields: readonly Field[]): readonly string[] {
   const named = new Set(shape.options.dictionary)
   return fields.filter(({ name, type }) => type.kind === 'enum' || named.has(name)).map(({ name }) => name)
+}
+
+/** A nested NaN costs all nested columns their statistics, because nested ones cannot be named one by one. */
+function statisticsColumns(columns: readonly Column[], rows: RowChoice): StatisticsColumns {
+  const without = new Set(nanColumns(columns, rows))
+  const isNested = [...without].some((column) => column.storage === 'struct')
+  const except = columns.filter((column) => (isNested ? !without.has(column) : without.has(column)))
+  return { most: !isNested, except: except.map((column) => column.field.name) }
 }
 
 function fileRowsMax(shape: TableShape, columns: readonly Column[], batchRows: number): number {

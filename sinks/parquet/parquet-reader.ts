@@ -3,7 +3,8 @@ import { deserializeTCompactProtocol } from 'hyparquet/src/thrift.js'
 
 /** Of one leaf column over all row groups of a file. Bounds are the bytes as Parquet's PLAIN encoding has them. */
 export interface LeafStatistics {
-  readonly nullCount: number
+  /** Null where the column was written without statistics. */
+  readonly nullCount: number | null
   /** Row groups in which the leaf has a value; every one of them must have bounds. */
   readonly bounds: readonly { readonly min: Uint8Array; readonly max: Uint8Array }[] | null
 }
@@ -50,19 +51,19 @@ interface Statistics {
 }
 
 function leafStatistics(chunks: readonly ColumnMetaData[]): LeafStatistics {
-  let nullCount = 0
+  let nullCount: number | null = 0
   const bounds: { min: Uint8Array; max: Uint8Array }[] = []
-  let bounded = true
-  for (const chunk of chunks) {
-    const nulls = Number(chunk.field_12?.field_3 ?? 0n)
-    nullCount += nulls
-    if (nulls === Number(chunk.field_5)) continue
-    const min = chunk.field_12?.field_6
-    const max = chunk.field_12?.field_5
-    if (min === undefined || max === undefined) bounded = false
+  let isBounded = true
+  for (const { field_5: valueCount, field_12: statistics } of chunks) {
+    const nulls = statistics?.field_3
+    nullCount = nulls === undefined || nullCount === null ? null : nullCount + Number(nulls)
+    if (nulls === valueCount) continue
+    const min = statistics?.field_6
+    const max = statistics?.field_5
+    if (min === undefined || max === undefined) isBounded = false
     else bounds.push({ min, max })
   }
-  return { nullCount, bounds: bounded ? bounds : null }
+  return { nullCount, bounds: isBounded ? bounds : null }
 }
 
 /** All rows of some columns, as objects. Columns that the file does not have are left out. */

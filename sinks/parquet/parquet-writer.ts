@@ -14,6 +14,14 @@ export interface ParquetOptions {
   readonly rowGroupRows: number
   /** Top-level columns that get a dictionary. */
   readonly dictionary: readonly string[]
+  readonly statistics: StatisticsColumns
+}
+
+/** Only top-level columns can be named; nested ones have statistics where most have. */
+export interface StatisticsColumns {
+  readonly most: boolean
+  /** Those that differ from most. */
+  readonly except: readonly string[]
 }
 
 const COMPRESSION = {
@@ -45,12 +53,20 @@ function tableOf(stream: Uint8Array, properties: WriterProperties): Table {
 }
 
 function writerProperties(options: ParquetOptions): WriterProperties {
+  const { statistics } = options
   let properties = new WriterPropertiesBuilder()
     .setWriterVersion(WriterVersion.V1)
     .setCompression(COMPRESSION[options.compression])
     .setMaxRowGroupSize(options.rowGroupRows)
-    .setStatisticsEnabled(EnabledStatistics.Chunk)
+    .setStatisticsEnabled(statisticsLevel(statistics.most))
     .setDictionaryEnabled(false)
   for (const name of options.dictionary) properties = properties.setColumnDictionaryEnabled(name, true)
+  for (const name of statistics.except) {
+    properties = properties.setColumnStatisticsEnabled(name, statisticsLevel(!statistics.most))
+  }
   return properties.build()
+}
+
+function statisticsLevel(enabled: boolean): EnabledStatistics {
+  return enabled ? EnabledStatistics.Chunk : EnabledStatistics.None
 }

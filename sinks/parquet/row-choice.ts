@@ -13,6 +13,11 @@ export function partOf(rows: RowChoice, from: number, count: number): RowChoice 
   return { ...rows, start: rows.start + from, count }
 }
 
+/** The row that is written as number `position` of a choice. */
+export function indexAt(rows: RowChoice, position: number): number {
+  return rows.kind === 'range' ? rows.start + position : rows.indices[rows.start + position]!
+}
+
 /** Calls back for each stretch of adjacent rows, as a filter leaves them: long ones are copied at once. */
 export function forEachRun(rows: RowChoice, visit: (start: number, end: number) => void): void {
   if (rows.kind === 'range') {

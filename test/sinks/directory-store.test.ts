@@ -18,6 +18,11 @@ afterAll(() => Promise.all(roots.map((root) => rm(root, { recursive: true, force
 objectStoreContract('directoryStore', async () => directoryStore(await freshRoot()))
 
 const bytes = (text: string) => new TextEncoder().encode(text)
+const codes = (make: typeof writeError) =>
+  ['EROFS', 'EACCES', 'ENOSPC', 'EDQUOT', 'EMFILE', 'EIO', 'EPERM', 'EXDEV', 'ENAMETOOLONG'].map((code) => {
+    const error = make('/lake/a', failing(code))
+    return `${code} ${error.code}${error.retryable ? ' retryable' : ''}`
+  })
 const failing = (code: string) => Object.assign(new Error(code), { code })
 
 describe('directoryStore', () => {
@@ -120,13 +125,6 @@ describe('directoryStore', () => {
   })
 
   test('each error of the system has a code, and only passing ones are retried', () => {
-    const codes = (make: typeof writeError) =>
-      ['EROFS', 'EACCES', 'ENOSPC', 'EDQUOT', 'EMFILE', 'EIO', 'EPERM', 'EXDEV', 'ENAMETOOLONG'].map(
-        (code) => {
-          const error = make('/lake/a', failing(code))
-          return `${code} ${error.code}${error.retryable ? ' retryable' : ''}`
-        },
-      )
     expect(codes(writeError)).toEqual([
       'EROFS STORE_NOT_WRITABLE',
       'EACCES STORE_NOT_WRITABLE',
