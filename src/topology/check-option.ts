@@ -23,7 +23,7 @@ export function checkName(name: unknown, step: string): readonly Problem[] {
 }
 
 export function checkKeys(
-  keys: readonly string[],
+  keys: readonly unknown[],
   fields: readonly Field[],
   step: string,
   option: string,
@@ -35,7 +35,10 @@ export function checkKeys(
   return [problem('INVALID_OPTION', step, `${option} names a field twice`, 'Name each field once.')]
 }
 
-function checkKey(key: string, fields: readonly Field[], step: string): readonly Problem[] {
+function checkKey(key: unknown, fields: readonly Field[], step: string): readonly Problem[] {
+  if (typeof key !== 'string') {
+    return [problem('FIELD_UNKNOWN', step, `${shown(key)} is not a field`, "Name a field, as in 'tripId'.")]
+  }
   const field = findField(fields, key, step)
   if (isProblem(field)) return [field]
   if (isGroupable(field.type)) return []

@@ -21,12 +21,8 @@ const CIRCUIT_BREAKER_DEFAULT: CircuitBreakerSpec = { maxShare: 0.5, sample: 1_0
  */
 export function pipeline(options: PipelineOptions): PipelineSpec {
   const { name, tables, circuitBreaker = {} } = options
-  const source = sourcesOf(tables)[0]
-  if (source === undefined) {
-    throw new PipelineError('NO_TABLES', `pipeline ${shown(name)} has no tables`, {
-      advice: "List at least one, as in tables: [bronze('trips', trips)].",
-    })
-  }
+  requireTables(name, tables)
+  const source = sourcesOf(tables)[0]!
   const spec: PipelineSpec = {
     name,
     source,
@@ -35,6 +31,21 @@ export function pipeline(options: PipelineOptions): PipelineSpec {
   }
   throwProblems(validatePipeline(spec))
   return spec
+}
+
+/** Nothing can be said of a pipeline without them. */
+function requireTables(name: string, tables: readonly unknown[]): void {
+  if (!Array.isArray(tables) || tables.length === 0) {
+    throw new PipelineError('NO_TABLES', `pipeline ${shown(name)} has no tables`, {
+      advice: "List at least one, as in tables: [bronze('trips', trips)].",
+    })
+  }
+  const stranger = tables.findIndex((table: Partial<TableNode> | null) => !table?.layer || !table.input)
+  if (stranger >= 0) {
+    throw new PipelineError('WRONG_LAYER', `pipeline ${shown(name)}: tables[${stranger}] is no table`, {
+      advice: 'Put bronze(), silver() or gold() around it.',
+    })
+  }
 }
 
 /** True for what `pipeline()` gave, also where it came from another copy of this package. */

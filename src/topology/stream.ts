@@ -134,7 +134,7 @@ function rowStream<Row, Kinds>(node: RowNode): RowStream<Row, Kinds> {
         kind: 'dedupe',
         name,
         input: node,
-        by: typeof by === 'string' ? [by] : [...by],
+        by: Array.isArray(by) ? [...by] : [by],
         withinMs: within,
       }),
     keyBy: (...fields) => keyedStream(node, [...fields]),

@@ -57,6 +57,8 @@ describe('a pipeline', () => {
 
   test.each<[string, () => unknown, string, string]>([
     ['no tables', withTables(), 'NO_TABLES', 'pipeline "taxi" has no tables'],
+    ['no list of tables', () => pipeline({ name: 'taxi' } as never), 'NO_TABLES', 'has no tables'],
+    ['a stream among its tables', withTables(trips as never), 'WRONG_LAYER', 'tables[0] is no table'],
     [
       'a name with a space',
       () => pipeline({ name: 'my taxi', tables: [bronze('trips', trips)] }),

@@ -375,6 +375,13 @@ const REFUSED: readonly (readonly [string, () => unknown, string, string, string
     'at least one',
   ],
   [
+    'a key that is not named',
+    () => trips.dedupe('once', wrong({ within: hours(1) })),
+    'FIELD_UNKNOWN',
+    "dedupe 'once': undefined is not a field",
+    'tripId',
+  ],
+  [
     'no horizon',
     () => trips.dedupe('once', wrong({ by: 'tripId' })),
     'INVALID_DURATION',
