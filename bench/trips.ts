@@ -15,17 +15,19 @@ export interface TripOptions {
   readonly records: number
   /** Of all records, spread evenly. 1 million in 230 minutes make 61,000 panes of zone × minute. */
   readonly spanMs: number
+  /** After the first of January 2026. Default: 0. */
+  readonly startMs?: number
 }
 
 /** Random but the same each time. */
-export function tripBatches({ records, spanMs }: TripOptions): readonly RecordBatch[] {
+export function tripBatches({ records, spanMs, startMs = 0 }: TripOptions): readonly RecordBatch[] {
   const random = mulberry32(42)
   const type = avro.Type.forSchema(tripSchema as avro.Schema)
   const batches: RecordBatch[] = []
   for (let first = 0; first < records; first += BATCH_RECORDS) {
     const count = Math.min(BATCH_RECORDS, records - first)
     const values = Array.from({ length: count }, (_, i) =>
-      type.toBuffer(tripOf(first + i, START_MS + Math.floor(((first + i) / records) * spanMs), random)),
+      type.toBuffer(tripOf(first + i, START_MS + startMs + Math.floor(((first + i) / records) * spanMs), random)),
     )
     batches.push(batchOf(values, first))
   }
@@ -75,7 +77,7 @@ function batchOf(values: readonly Buffer[], firstOffset: number): RecordBatch {
     valueEnd[i] = at
   })
   const offsets = Float64Array.from({ length: count }, (_, i) => firstOffset + i)
-  const times = Float64Array.from({ length: count }, () => START_MS + 86_400_000)
+  const times = Float64Array.from({ length: count }, () => START_MS + 30 * 86_400_000)
   return {
     count,
     arena,

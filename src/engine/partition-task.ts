@@ -127,8 +127,14 @@ export class PartitionTask implements StepReport {
     return step < 0 ? this.#frame : this.#steps[step]!.frame
   }
 
+  /** Records in the open epoch. */
   get records(): number {
     return this.#records
+  }
+
+  /** Of the values of these records. */
+  get bytes(): number {
+    return this.#bytes
   }
 
   get watermarkMs(): number {

@@ -18,7 +18,10 @@ export interface RunBindings {
   readonly onProgress: ((progress: RunProgress) => void) | null
 }
 
-/** An epoch is cut when any of these is reached. */
+/**
+ * An epoch is cut when any of these is reached. Rows and bytes count over all partitions of the process: then one of the fuller ones
+ * is cut, so that memory does not grow with their number.
+ */
 export interface FlushLimits {
   readonly rowsMax: number
   /** Of raw records. */

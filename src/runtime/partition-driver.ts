@@ -111,15 +111,15 @@ export class PartitionDriver {
   }
 
   async #add(batch: RecordBatch): Promise<void> {
-    const { state } = this.#options
+    const { state, partition } = this.#options
     if (batch.count === 0) return
     await this.#learnSchemas(batch)
     let next = 0
     while (next < batch.count) {
       const from = next
-      next = this.#task.add(batch, from, { rowsMax: this.#limits.rowsMax, bytesMax: this.#limits.bytesMax })
-      state.added(this.#options.partition.id, next - from, this.#task)
-      if (this.#task.isFull({ rowsMax: this.#limits.rowsMax, bytesMax: this.#limits.bytesMax })) await this.#cut()
+      next = this.#task.add(batch, from, this.#limits)
+      state.added(partition.id, next - from, this.#task)
+      if (this.#task.isFull(this.#limits) || state.isCrowded(partition.id, this.#limits)) await this.#cut()
     }
     state.observeArrival(batch.arrivalsMs[batch.count - 1]!)
   }
@@ -156,6 +156,7 @@ export class PartitionDriver {
     const isSnapshot = this.#epochsSinceSnapshot % SNAPSHOT_EVERY_EPOCHS === 0
     const dedupe = this.#task.cutDedupe(isSnapshot ? 'snapshot' : 'changes')
     this.#task.clear()
+    state.cut(partition.id, this.#task)
     this.#epochsSinceSnapshot++
     this.#epochStartMs = cutMs
     const committed = this.#committer.commit({

@@ -1,10 +1,13 @@
-import type { PartitionTask } from '../engine/partition-task.ts'
+import type { EpochLimits, PartitionTask } from '../engine/partition-task.ts'
 import type { RunProgress } from './bindings.ts'
 
 interface PartitionProgress {
-  watermarkMs: number
-  idle: boolean
-  deadLetters: number
+  readonly watermarkMs: number
+  readonly idle: boolean
+  readonly deadLetters: number
+  /** Of its open epoch. */
+  readonly records: number
+  readonly bytes: number
 }
 
 /** What the tasks of one run know of each other: whether to stop, the arrival clock, and the progress to show. */
@@ -75,18 +78,48 @@ export class RunState {
 
   joined(partition: string, task: PartitionTask): void {
     this.#deadLettersBefore.set(partition, deadLettersOf(task))
-    this.#partitions.set(partition, { watermarkMs: task.watermarkMs, idle: task.idle, deadLetters: 0 })
+    this.#observe(partition, task)
   }
 
   added(partition: string, records: number, task: PartitionTask): void {
     this.#records += records
-    const before = this.#deadLettersBefore.get(partition) ?? 0
+    this.#observe(partition, task)
+    this.#onProgress?.(this.progress())
+  }
+
+  /** The partition's epoch has been cut, and its columns are empty. */
+  cut(partition: string, task: PartitionTask): void {
+    this.#observe(partition, task)
+  }
+
+  /**
+   * True where the open epochs of all partitions together have reached the limits of one, and this is one of the fuller: it
+   * is then cut, so that memory does not grow with the number of partitions.
+   */
+  isCrowded(partition: string, limits: EpochLimits): boolean {
+    let records = 0
+    let bytes = 0
+    for (const other of this.#partitions.values()) {
+      records += other.records
+      bytes += other.bytes
+    }
+    const mine = this.#partitions.get(partition)
+    if (mine === undefined) return false
+    const others = this.#partitions.size
+    return (
+      (records >= limits.rowsMax && mine.records * others >= records) ||
+      (bytes >= limits.bytesMax && mine.bytes * others >= bytes)
+    )
+  }
+
+  #observe(partition: string, task: PartitionTask): void {
     this.#partitions.set(partition, {
       watermarkMs: task.watermarkMs,
       idle: task.idle,
-      deadLetters: deadLettersOf(task) - before,
+      deadLetters: deadLettersOf(task) - (this.#deadLettersBefore.get(partition) ?? 0),
+      records: task.records,
+      bytes: task.bytes,
     })
-    this.#onProgress?.(this.progress())
   }
 
   progress(): RunProgress {
