@@ -80,7 +80,7 @@ function systemFailure(error: unknown): { code: string; message: string; advice:
 
 export function exitCodeOf(error: unknown): ExitCode {
   if (!(error instanceof PipelineError)) return EXIT.failed
-  if (error.code.startsWith('CIRCUIT_BREAKER')) return EXIT.circuitBreaker
+  if (error.code === 'CIRCUIT_OPEN') return EXIT.circuitBreaker
   return error.code === 'USAGE' || error instanceof InvalidProgramError ? EXIT.usage : EXIT.failed
 }
 

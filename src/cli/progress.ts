@@ -96,20 +96,20 @@ function rateMeter(nowMs: () => number): { add(records: number): void; perSecond
   }
 }
 
-/** Where nobody watches: one line now and then, by way of `write`. */
+/** Where nobody watches: a line now and then. */
 export function progressLines(
   everyMs: number,
   nowMs: () => number,
-  write: (progress: RunProgress) => void,
+  write: { progress(progress: RunProgress): void; line(text: string): void },
 ): ProgressDisplay {
   let nextMs = nowMs() + everyMs
   return {
     update(progress) {
       if (nowMs() < nextMs) return
       nextMs = nowMs() + everyMs
-      write(progress)
+      write.progress(progress)
     },
-    line: () => {},
+    line: (text) => write.line(text),
     stop: () => {},
   }
 }

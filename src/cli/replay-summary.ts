@@ -1,4 +1,4 @@
-import { unreachable } from '../errors.ts'
+import { messageOf, unreachable } from '../errors.ts'
 import type { RunSummary } from '../runtime/bindings.ts'
 import type { PipelineSpec } from '../topology/node.ts'
 import { counted, countText, durationText, timeText } from './format.ts'
@@ -35,7 +35,12 @@ export async function printReplaySummary(outcome: ReplayOutcome, terminal: Termi
   await out.line()
   await out.write(tablesText(summary, terminal))
   await printCounts(summary, terminal)
-  await printGold(outcome, terminal)
+  try {
+    await printGold(outcome, terminal)
+  } catch (error) {
+    // The work is done and published: a failure to show it is not one of the replay.
+    await terminal.err.line(`The first rows cannot be shown: ${messageOf(error)}`)
+  }
   await printNext(outcome, terminal)
 }
 
@@ -138,7 +143,8 @@ async function printGold({ spec, summary, options }: ReplayOutcome, terminal: Te
 async function printNext({ spec, summary, options }: ReplayOutcome, { out }: Terminal): Promise<void> {
   const command = commandName()
   const lake = options.lake === LAKE_DEFAULT ? '' : ` --lake ${options.lake}`
-  const table = summary.tables.find((entry) => entry.path.startsWith('gold/')) ?? summary.tables[0]
+  const filled = summary.tables.filter((entry) => entry.rows > 0)
+  const table = filled.find((entry) => entry.path.startsWith('gold/')) ?? filled[0]
   const commands: (readonly [string, string])[] = []
   if (table !== undefined) {
     const name = table.path.replaceAll('/', '.')

@@ -50,17 +50,13 @@ export async function replay(options: ReplayOptions, terminal: Terminal): Promis
       )
     },
   )
+  const { log } = display
+  log.info({ pipeline: spec.name, recording, registry, lake: options.lake }, 'replay started')
   let summary: RunSummary
   try {
-    summary = await run({
-      spec,
-      recording,
-      registry,
-      options,
-      display,
-      log: display.log,
-      signal: stop.signal,
-    })
+    summary = await run({ spec, recording, registry, options, display, log, signal: stop.signal })
+    const { outcome, runId, incarnation, records, epochs, durationMs } = summary
+    log.info({ outcome, run: runId, incarnation, records, epochs, durationMs }, 'replay ended')
   } finally {
     stop.release()
     display.stop()
@@ -132,7 +128,10 @@ async function displayFor(
   const { err } = terminal
   if (!err.interactive) {
     const log = createLog({ level: options.logLevel ?? 'info', pretty: false })
-    const write = (progress: RunProgress) => log.info(progressFields(progress), 'progress')
+    const write = {
+      progress: (progress: RunProgress) => log.info(progressFields(progress), 'progress'),
+      line: (text: string) => log.warn({}, text),
+    }
     return { ...progressLines(PROGRESS_LINE_EVERY_MS, monotonicMs, write), log }
   }
   // Where reading stops early, nobody knows how many records that will be.

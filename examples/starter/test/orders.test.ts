@@ -15,7 +15,7 @@ test('what is wrong does not count, and is not lost', async () => {
   expect(result.summary.totals.deadLetters).toEqual({ invalid: 1, late: 1 })
   expect(result.summary.totals.dropped).toEqual({ once: 3 })
   const reasons = result.rows('dead_letters').map((letter) => letter['reason'])
-  expect(reasons.toSorted()).toEqual(['invalid', 'late'])
+  expect(new Set(reasons)).toEqual(new Set(['invalid', 'late']))
 })
 
 test('small epochs give the same rows', async () => {
