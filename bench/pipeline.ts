@@ -38,7 +38,7 @@ const paid: RowNode = {
   kind: 'filter',
   name: 'paid',
   input: source,
-  predicate: ((row: { fare: number }) => row.fare > 0) as (row: never) => boolean,
+  predicate: (row: { fare: number }) => row.fare > 0,
 }
 const table = (layer: TableNode['layer'], name: string, input: TableNode['input']): TableNode => ({
   layer,

@@ -218,7 +218,14 @@ export interface TableFormat {
 export interface Clock {
   nowMs(): number
   /** Resolves after `ms`, or earlier where the signal aborts. Never rejects. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>
+  sleep(ms: number, signal?: StopSignal): Promise<void>
+}
+
+/** What of an AbortSignal is needed; the pure folders, which see this file, know no DOM. */
+export interface StopSignal {
+  readonly aborted: boolean
+  addEventListener(type: 'abort', listener: () => void): void
+  removeEventListener(type: 'abort', listener: () => void): void
 }
 
 /** Where names that must not repeat come from. */

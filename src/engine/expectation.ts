@@ -134,7 +134,7 @@ function comparable(value: unknown): unknown {
 
 /** Characters (code points) of a string, bytes of bytes, items of an array or a map. */
 function lengthOf(value: unknown): number {
-  if (typeof value === 'string') return [...value].length
+  if (typeof value === 'string') return Array.from(value).length
   if (Array.isArray(value) || value instanceof Uint8Array) return value.length
   return Object.keys(value as object).length
 }

@@ -29,7 +29,7 @@ export function keyToJson(column: Column, row: number): KeyJson {
     case 'boolean':
       return ((column.bits[row >> 3]! >> (row & 7)) & 1) === 1
     case 'binary': {
-      const bytes = column.data.subarray(column.offsets[row]!, column.offsets[row + 1]!)
+      const bytes = column.data.subarray(column.offsets[row], column.offsets[row + 1])
       return type.kind === 'string' ? decodeUtf8(bytes) : toHex(bytes)
     }
     case 'fixed':

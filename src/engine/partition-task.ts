@@ -15,6 +15,7 @@ import { createRowStep, type RowStep, type StepRefusal, type StepReport } from '
 import { Counts, countUp, type Totals } from './totals.ts'
 import { FRAME_BYTES, schemaIdOf, type WriterSchemas } from './writer-schemas.ts'
 import { WatermarkTracker } from './watermark-tracker.ts'
+import { instantText } from './instant-text.ts'
 import { WindowStep } from './window-step.ts'
 
 /** What a partition task carries from epoch to epoch, apart from its dedupe sets. It travels in the checkpoint record. */
@@ -388,7 +389,7 @@ export class PartitionTask implements StepReport {
       const message = `${field}, the event time, is null`
       this.#refuseRecord({ record, reason: 'invalid', stage: 'event-time', message, stack: null })
     } else {
-      const message = `${field} is ${timeMs} ms, ${timeMs - limitMs} ms beyond what its arrival time allows`
+      const message = `${field} is ${instantText(timeMs)}, but by its arrival time and the future limit at most ${instantText(limitMs)} can be right`
       this.#refuseRecord({ record, reason: 'future', stage: 'event-time', message, stack: null })
     }
   }

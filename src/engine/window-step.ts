@@ -1,6 +1,7 @@
 import { createAccumulator } from './accumulate/accumulator.ts'
 import { columnAt } from './field-path.ts'
 import { type Frame, Selection } from './frame.ts'
+import { instantText } from './instant-text.ts'
 import { PaneTable } from './pane-table.ts'
 import type { AggregatePlan } from './plan.ts'
 import type { StepReport } from './row-step.ts'
@@ -86,14 +87,9 @@ export class WindowStep {
       report.refuse(this.#frame, row, {
         reason: 'late',
         stage: name,
-        message: `event time ${instant(timesMs[row - base]!)} belongs to a window that ends at ${instant(endMs)}; with ${allowedLatenessMs} ms allowed lateness it was closed when the watermark reached ${instant(watermarksMs[row - base]!)}`,
+        message: `event time ${instantText(timesMs[row - base]!)} belongs to a window that ends at ${instantText(endMs)}; with ${allowedLatenessMs} ms allowed lateness it was closed when the watermark reached ${instantText(watermarksMs[row - base]!)}`,
         stack: null,
       })
     }
   }
-}
-
-/** ISO 8601 where a Date can say it, else the milliseconds. */
-function instant(timeMs: number): string {
-  return Math.abs(timeMs) <= 8.64e15 ? new Date(timeMs).toISOString() : `${timeMs} ms`
 }

@@ -62,7 +62,7 @@ export async function run(pipeline: PipelineSpec, options: RunOptions): Promise<
       format: lake.format,
       clock: systemClock,
       entropy: systemEntropy,
-      log: options.log ?? createLog({ level: 'info', pretty: process.stderr.isTTY === true }),
+      log: options.log ?? createLog({ level: 'info', pretty: process.stderr.isTTY }),
       flush: flushLimits(options),
       fresh,
       signal: stop.signal,

@@ -24,8 +24,11 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }))
  * when `millrace replay` is killed with SIGKILL again and again at random moments, and then left to end,
  * then Python's readers find, row for row, what an undisturbed run wrote.
  */
-it(`survives ${KILLS} kills: the tables are row for row those of an undisturbed run`, { timeout: 600_000 }, async (context) => {
-  if (python.kind === 'missing') return context.skip(python.reason)
+it(`survives ${KILLS} kills: the tables are row for row those of an undisturbed run`, { timeout: 600_000 }, async ({ skip }) => {
+  if (python.kind === 'missing') {
+    skip(python.reason)
+    return
+  }
   const quiet = join(scratch, 'quiet')
   const disturbed = join(scratch, 'disturbed')
   expect(await replay(quiet, null)).toBe('ended')
@@ -48,8 +51,8 @@ it(`survives ${KILLS} kills: the tables are row for row those of an undisturbed 
   expect(actual).toEqual(expected)
 })
 
-/** Runs `millrace replay`, and kills it after so many milliseconds unless it has ended. */
-function replay(lake: string, killAfterMs: number | null, more: readonly string[] = []): Promise<'ended' | 'killed' | string> {
+/** Runs `millrace replay`, and kills it after so many milliseconds unless it has ended: 'ended', 'killed', or its error. */
+function replay(lake: string, killAfterMs: number | null, more: readonly string[] = []): Promise<string> {
   const child = spawn(
     process.execPath,
     [
