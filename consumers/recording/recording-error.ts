@@ -26,8 +26,8 @@ export function cutRecording(path: string, position: number, size: number, what:
     `${path}: the recording is cut at byte ${position} of ${size}: ${what}`,
     {
       advice:
-        'Everything before that byte was read. The run does not take this for the end of the stream, so windows that ' +
-        'were open stay open. Get the whole file and run again: reading continues where it stopped.',
+        'The records before that byte are whole. A replay does not take the cut for the end of the stream: windows that ' +
+        'were open stay open. Get the whole file and replay it into the same lake: it continues behind what is there.',
     },
   )
 }
