@@ -48,8 +48,10 @@ export function progressBar({ channel, total, nowMs }: ProgressOptions): Progres
       bar.update(total === null ? 0 : Math.min(progress.records, total))
     },
     line(text) {
-      channel.stream.write(`\r\u001b[K${text}\n`)
-      bar.render()
+      // The bar goes back to the line it was started on, so it has to begin again below the text.
+      bar.stop()
+      channel.stream.write(`${text}\n`)
+      bar.start(total ?? 1, total === null ? 0 : Math.min(latest.records, total))
     },
     stop: () => bar.stop(),
   }

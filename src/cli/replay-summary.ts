@@ -58,7 +58,7 @@ function headline({ summary, recording, options, asked }: ReplayOutcome, { out }
       return `${out.style('green', 'Everything is read and published')}; nothing changed.`
     case 'stopped': {
       const why = asked || options.untilMs === null ? '' : ` at arrival time ${timeText(options.untilMs)}`
-      return `${out.style('yellow', 'Stopped')}${why} after ${read}; what was read is published. The same command ${asked ? '' : 'without --until '}continues.`
+      return `${out.style('yellow', 'Stopped')}${why} after ${read}.\nWhat was read is published; the same command ${asked ? '' : 'without --until '}continues.`
     }
     case 'lost':
       return `Stopped after ${read}.`

@@ -118,7 +118,7 @@ describe('millrace replay', () => {
     })
     expect(await new Promise((resolve) => child.on('close', resolve))).toBe(code)
     expect(out).toMatch(
-      /^Stopped after \d+ records? .*; what was read is published\. The same command continues\./,
+      /^Stopped after \d+ records? .*\.\nWhat was read is published; the same command continues\.\n/,
     )
   })
 })
