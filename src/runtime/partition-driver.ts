@@ -3,7 +3,7 @@ import { type PartitionWork, readInfinity } from '../checkpoint/record.ts'
 import { type DedupeOutput, PartitionTask } from '../engine/partition-task.ts'
 import type { WriterSchemas } from '../engine/writer-schemas.ts'
 import { assert, PipelineError } from '../errors.ts'
-import type { PartitionReader, RecordBatch, SourcePartition } from '../ports.ts'
+import type { PartitionReader, ReadResult, RecordBatch, SourcePartition } from '../ports.ts'
 import type { FlushLimits, RunBindings } from './bindings.ts'
 import type { Chain } from './chain.ts'
 import { EpochCommitter } from './epoch-committer.ts'
@@ -82,20 +82,37 @@ export class PartitionDriver {
     )
     try {
       await this.#read(reader)
+    } catch (error) {
+      // Epochs that are on their way arrive before the process may end; the first error is the one that matters.
+      await this.#settle().catch(() => {})
+      throw error
     } finally {
       await reader.close()
     }
+    await this.#settle()
+  }
+
+  async #settle(): Promise<void> {
     await this.#cuts
     await this.#committer.drain()
   }
 
   async #read(reader: PartitionReader): Promise<void> {
-    const { context, partition, state } = this.#options
+    const { bindings, context, partition, state } = this.#options
     for (;;) {
       if (state.isStopping) return this.#cutRest()
-      const result = await state.orStop(
-        retrying(context.retry, `read ${partition.id}`, () => reader.read(this.#limits.batchRecordsMax)),
-      )
+      let result: ReadResult | 'stopping'
+      try {
+        result = await state.orStop(
+          retrying(context.retry, `read ${partition.id}`, () => reader.read(this.#limits.batchRecordsMax)),
+        )
+      } catch (error) {
+        // What came before is good. The others of a backlog come to the damage, or to their end, by themselves.
+        await this.#cutRest()
+        if (bindings.source.isBacklog !== true) throw error
+        state.failAtEnd(error)
+        return
+      }
       if (result === 'stopping' || result.kind === 'stop') return this.#cutRest()
       if (result.kind === 'end') {
         this.#task.end()
@@ -103,7 +120,7 @@ export class PartitionDriver {
       }
       if (result.kind === 'quiet') {
         state.observeArrival(result.arrivalClockMs)
-        const mayIdle = this.#options.bindings.source.isBacklog !== true
+        const mayIdle = bindings.source.isBacklog !== true
         if (mayIdle && this.#task.observeQuiet(result.arrivalClockMs, state.firstArrivalMs)) await this.#cut()
       } else await this.#add(result.batch)
       if (this.#isOld()) await this.#cut()

@@ -48,8 +48,13 @@ export class RunState {
 
   /** The first failure ends the run. */
   fail(error: unknown): void {
-    this.#failure ??= { error }
+    this.failAtEnd(error)
     this.stop()
+  }
+
+  /** The run fails when every task has done what it can. */
+  failAtEnd(error: unknown): void {
+    this.#failure ??= { error }
   }
 
   /** The value, or 'stopping' as soon as the run is asked to stop. (A race against one long promise would keep every loser.) */

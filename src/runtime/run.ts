@@ -6,6 +6,7 @@ import type { PipelineSpec } from '../topology/node.ts'
 import type { FlushLimits, RunProgress, RunSummary } from './bindings.ts'
 import { createLog } from './log.ts'
 import { runPipeline } from './run-pipeline.ts'
+import { stopSignals } from './stop-signals.ts'
 import { systemClock, systemEntropy } from './system.ts'
 
 /** Where a pipeline runs. */
@@ -53,7 +54,7 @@ export async function run(pipeline: PipelineSpec, options: RunOptions): Promise<
     })
   }
   const { source, lake, fresh = false, onProgress = null } = options
-  const stop = options.signal === undefined ? stopOnSignals() : { signal: options.signal, release: () => {} }
+  const stop = options.signal === undefined ? stopSignals() : { signal: options.signal, release: () => {} }
   try {
     return await runPipeline(pipeline, {
       source: source.open(systemClock),
@@ -88,20 +89,4 @@ function flushLimits({ source, flush = {} }: RunOptions): FlushLimits {
     everyMs: source.isReplay ? null : every,
     batchRecordsMax: BATCH_RECORDS_MAX,
   }
-}
-
-/** The first signal asks for a graceful stop; the second ends the process, which the chain makes safe. */
-function stopOnSignals(): { readonly signal: AbortSignal; readonly release: () => void } {
-  const controller = new AbortController()
-  const stop = (): void => {
-    controller.abort()
-    release()
-  }
-  const release = (): void => {
-    process.off('SIGINT', stop)
-    process.off('SIGTERM', stop)
-  }
-  process.on('SIGINT', stop)
-  process.on('SIGTERM', stop)
-  return { signal: controller.signal, release }
 }
