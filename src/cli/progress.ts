@@ -26,7 +26,7 @@ const RATE_SPAN_MS = 2_000
 /** A bar on one line of a terminal: share, rows, rows/s, watermark, dead letters. */
 export function progressBar({ channel, total, nowMs }: ProgressOptions): ProgressDisplay {
   const rate = rateMeter(nowMs)
-  let latest: RunProgress = { records: 0, watermarkMs: Number.NEGATIVE_INFINITY, deadLetters: 0 }
+  let latest: RunProgress = { records: 0, recordsBefore: 0, watermarkMs: Number.NEGATIVE_INFINITY, deadLetters: 0 }
   const width = channel.width ?? 80
   const bar = new SingleBar({
     stream: channel.stream,
@@ -45,13 +45,13 @@ export function progressBar({ channel, total, nowMs }: ProgressOptions): Progres
     update(progress) {
       latest = progress
       rate.add(progress.records)
-      bar.update(total === null ? 0 : Math.min(progress.records, total))
+      bar.update(total === null ? 0 : Math.min(doneOf(progress), total))
     },
     line(text) {
       // The bar goes back to the line it was started on, so it has to begin again below the text.
       bar.stop()
       channel.stream.write(`${text}\n`)
-      bar.start(total ?? 1, total === null ? 0 : Math.min(latest.records, total))
+      bar.start(total ?? 1, total === null ? 0 : Math.min(doneOf(latest), total))
     },
     stop: () => bar.stop(),
   }
@@ -72,13 +72,18 @@ function barLine(
       : `${channel.style('cyan', '█'.repeat(filled))}${channel.style('dim', '░'.repeat(BAR_CELLS - filled))} ${String(Math.floor(share * 100)).padStart(3)}%  `
   const barWidth = share === null ? 0 : BAR_CELLS + 7
   const parts = [
-    `${countText(progress.records)} rows`,
+    `${countText(doneOf(progress))} rows`,
     `${countText(Math.round(perSecond))} rows/s`,
     counted(progress.deadLetters, 'dead letter'),
     `watermark ${timeText(progress.watermarkMs)}`,
   ]
   while (parts.length > 1 && barWidth + parts.join(' · ').length >= width) parts.pop()
   return ` ${bar}${parts.join(' · ')}`
+}
+
+/** A run that goes on where an earlier one was stopped does not begin at nothing. */
+function doneOf(progress: RunProgress): number {
+  return progress.recordsBefore + progress.records
 }
 
 function rateMeter(nowMs: () => number): { add(records: number): void; perSecond(): number } {

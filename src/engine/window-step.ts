@@ -1,4 +1,5 @@
 import { createAccumulator } from './accumulate/accumulator.ts'
+import { formatDuration } from '../topology/duration.ts'
 import { columnAt } from './field-path.ts'
 import { type Frame, Selection } from './frame.ts'
 import { instantText } from './instant-text.ts'
@@ -87,7 +88,7 @@ export class WindowStep {
       report.refuse(this.#frame, row, {
         reason: 'late',
         stage: name,
-        message: `event time ${instantText(timesMs[row - base]!)} belongs to a window that ends at ${instantText(endMs)}; with ${allowedLatenessMs} ms allowed lateness it was closed when the watermark reached ${instantText(watermarksMs[row - base]!)}`,
+        message: `event time ${instantText(timesMs[row - base]!)} belongs to a window that ends at ${instantText(endMs)}; with ${formatDuration(allowedLatenessMs)} allowed lateness it was closed when the watermark reached ${instantText(watermarksMs[row - base]!)}`,
         stack: null,
       })
     }

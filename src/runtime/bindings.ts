@@ -35,6 +35,8 @@ export interface FlushLimits {
 export interface RunProgress {
   /** Records read in this run. */
   readonly records: number
+  /** Records of earlier runs, which this one does not read again. */
+  readonly recordsBefore: number
   /** The lowest watermark of the partitions that are not idle; -Infinity before the first record. */
   readonly watermarkMs: number
   /** Dead letters of this run. */

@@ -20,6 +20,7 @@ export class RunState {
   #stopping = false
   #failure: { readonly error: unknown } | null = null
   #records = 0
+  #recordsBefore = 0
   firstArrivalMs = Infinity
   arrivalClockMs = -Infinity
 
@@ -83,6 +84,7 @@ export class RunState {
 
   joined(partition: string, task: PartitionTask): void {
     this.#deadLettersBefore.set(partition, deadLettersOf(task))
+    this.#recordsBefore += task.totals.records
     this.#observe(partition, task)
   }
 
@@ -134,7 +136,12 @@ export class RunState {
       if (!partition.idle) watermarkMs = Math.min(watermarkMs, partition.watermarkMs)
       deadLetters += partition.deadLetters
     }
-    return { records: this.#records, watermarkMs: this.#partitions.size === 0 ? -Infinity : watermarkMs, deadLetters }
+    return {
+      records: this.#records,
+      recordsBefore: this.#recordsBefore,
+      watermarkMs: this.#partitions.size === 0 ? -Infinity : watermarkMs,
+      deadLetters,
+    }
   }
 }
 
