@@ -49,8 +49,10 @@ class DirectoryStore implements ObjectStore {
     try {
       await this.#inFolder(dirname(path), () => link(temporary, path))
     } catch (error) {
-      if (errnoOf(error) === 'EEXIST' && (await isThere(path))) return 'exists'
-      throw linkError(path, error)
+      if (errnoOf(error) !== 'EEXIST' || !(await isThere(path))) throw linkError(path, error)
+      // Whoever lost acts on what has won, so that must be durable too.
+      await syncName(path)
+      return 'exists'
     } finally {
       await discard(temporary)
     }

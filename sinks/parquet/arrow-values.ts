@@ -4,45 +4,76 @@ import { PipelineError } from '../../src/errors.ts'
 import { forEachRun, indexAt } from './row-choice.ts'
 import type { RowChoice } from './row-choice.ts'
 
-/** Up to here a loop is faster than `set`, which makes a view. */
-const LOOP_BYTES_MAX = 64
-const LOOP_WORDS_MAX = 32
+/** Above this, `set` is worth making a view for. */
+const BLOCK_BYTES_MIN = 256
 
 /** Copies values of `width` words of 32 bits. */
 export function copyWords(from: Int32Array, width: number, rows: RowChoice, to: Int32Array): void {
-  let written = 0
-  forEachRun(rows, (start, end) => {
-    const count = (end - start) * width
-    if (count > LOOP_WORDS_MAX) to.set(from.subarray(start * width, end * width), written)
-    else for (let index = 0; index < count; index++) to[written + index] = from[start * width + index]!
-    written += count
-  })
+  if (rows.kind === 'range') {
+    to.set(from.subarray(rows.start * width, (rows.start + rows.count) * width))
+    return
+  }
+  const { indices, start, count } = rows
+  if (width === 1) {
+    for (let row = 0; row < count; row++) to[row] = from[indices[start + row]!]!
+  } else if (width === 2) {
+    for (let row = 0; row < count; row++) {
+      const index = indices[start + row]! * 2
+      to[row * 2] = from[index]!
+      to[row * 2 + 1] = from[index + 1]!
+    }
+  } else {
+    for (let row = 0; row < count; row++) {
+      const index = indices[start + row]! * width
+      for (let word = 0; word < width; word++) to[row * width + word] = from[index + word]!
+    }
+  }
 }
 
 /** Copies values of `width` bytes. */
 export function copyFixed(from: Uint8Array, width: number, rows: RowChoice, to: Uint8Array): void {
-  let written = 0
-  forEachRun(rows, (start, end) => {
-    written = copyBytes(from, start * width, end * width, to, written)
-  })
+  const copier = new BlockCopier(from, to)
+  forEachRun(rows, (start, end) => copier.copy(start * width, end * width))
 }
 
 /** Copies the values of a string or binary column, one after the other. */
 export function copyRanges(from: Uint8Array, offsets: Int32Array, rows: RowChoice, to: Uint8Array): void {
-  let written = 0
-  forEachRun(rows, (start, end) => {
-    written = copyBytes(from, offsets[start]!, offsets[end]!, to, written)
-  })
+  const copier = new BlockCopier(from, to)
+  forEachRun(rows, (start, end) => copier.copy(offsets[start]!, offsets[end]!))
 }
 
-function copyBytes(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): number {
-  if (end - start > LOOP_BYTES_MAX) {
-    to.set(from.subarray(start, end), at)
-    return at + end - start
+/** Appends blocks to an array: short ones by words of 32 bits, three times as fast as by bytes. */
+class BlockCopier {
+  readonly #from: Uint8Array
+  readonly #fromView: DataView
+  readonly #to: Uint8Array
+  readonly #toView: DataView
+  #written = 0
+
+  constructor(from: Uint8Array, to: Uint8Array) {
+    this.#from = from
+    this.#fromView = new DataView(from.buffer, from.byteOffset, from.byteLength)
+    this.#to = to
+    this.#toView = new DataView(to.buffer, to.byteOffset, to.byteLength)
   }
-  let next = at
-  for (let index = start; index < end; index++) to[next++] = from[index]!
-  return next
+
+  copy(start: number, end: number): void {
+    const from = this.#from
+    const to = this.#to
+    const at = this.#written
+    const length = end - start
+    this.#written = at + length
+    if (length >= BLOCK_BYTES_MIN) to.set(from.subarray(start, end), at)
+    else if (length < 4) for (let byte = 0; byte < length; byte++) to[at + byte] = from[start + byte]!
+    else {
+      const last = length - 4
+      for (let byte = 0; byte < last; byte += 4) {
+        this.#toView.setInt32(at + byte, this.#fromView.getInt32(start + byte, true), true)
+      }
+      // May overlap the word before: those bytes are copied twice.
+      this.#toView.setInt32(at + last, this.#fromView.getInt32(start + last, true), true)
+    }
+  }
 }
 
 export function fillWordsFromInt32(values: Int32Array, rows: RowChoice, to: Int32Array): void {
@@ -53,9 +84,12 @@ export function fillWordsFromInt32(values: Int32Array, rows: RowChoice, to: Int3
   }
 }
 
+/** The high words whose values, times 1000, fit into 64 bits whatever the low word is. */
+const HIGH_WORD_MAX = 2_147_482
+
 /**
- * Times 1000, in two words: the product of the low word stays exact in a double. Throws where the microseconds of a
- * value do not fit into 64 bits (beyond the year 294,000).
+ * Times 1000, in two words: the low word in two halves, so that all of it stays in 32-bit integers. Throws where the
+ * microseconds of a value do not fit into 64 bits (beyond the year 294,000).
  */
 export function fillWordsAsMicros(
   column: Int64Column,
@@ -66,16 +100,21 @@ export function fillWordsAsMicros(
   const { words } = column
   for (let row = 0; row < rows.count; row++) {
     const index = indexAt(rows, row)
-    const low = (words[index * 2]! >>> 0) * 1000
-    const high = words[index * 2 + 1]! * 1000 + Math.floor(low / 0x1_0000_0000)
-    to[row * 2] = low
-    to[row * 2 + 1] = high
-    if (high !== (high | 0)) checkAbsent(column, index, parents)
+    const low = words[index * 2]!
+    const high = words[index * 2 + 1]!
+    const lower = (low & 0xffff) * 1000
+    const upper = (low >>> 16) * 1000 + (lower >>> 16)
+    to[row * 2] = (upper << 16) | (lower & 0xffff)
+    to[row * 2 + 1] = Math.imul(high, 1000) + (upper >>> 16)
+    if (high > HIGH_WORD_MAX || high < -HIGH_WORD_MAX) checkMicros(column, index, parents)
   }
 }
 
-/** The slot of a null row may hold any bits. */
-function checkAbsent(column: Int64Column, row: number, parents: readonly StructColumn[]): void {
+/** Throws where the value does not fit, unless it is in the slot of a null row, which may hold any bits. */
+function checkMicros(column: Int64Column, row: number, parents: readonly StructColumn[]): void {
+  const { words } = column
+  const millis = (BigInt(words[row * 2 + 1]!) << 32n) | BigInt(words[row * 2]! >>> 0)
+  if (BigInt.asIntN(64, millis * 1000n) === millis * 1000n) return
   if (!isValid(column, row) || parents.some((parent) => !isValid(parent, row))) return
   throw new PipelineError(
     'TIMESTAMP_OUT_OF_RANGE',

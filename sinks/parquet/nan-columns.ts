@@ -17,11 +17,26 @@ function hasNaN(column: Column, rows: RowChoice, parents: readonly StructColumn[
     return column.children.some((child) => hasNaN(child, rows, [...parents, column]))
   if (column.storage !== 'float32' && column.storage !== 'float64') return false
   const { values } = column
+  if (allFinite(values, rows)) return false
   for (let position = 0; position < rows.count; position++) {
     const row = indexAt(rows, position)
-    const value = values[row]!
-    if (value !== value && isValid(column, row) && parents.every((parent) => isValid(parent, row)))
-      return true
+    if (!Number.isNaN(values[row]!)) continue
+    if (isValid(column, row) && parents.every((parent) => isValid(parent, row))) return true
   }
   return false
+}
+
+/** The difference of a number and itself is 0, or NaN for NaN and the infinities: no branch for each value. */
+function allFinite(values: Float32Array | Float64Array, rows: RowChoice): boolean {
+  let sum = 0
+  if (rows.kind === 'range') {
+    for (let row = rows.start; row < rows.start + rows.count; row++) sum += values[row]! - values[row]!
+  } else {
+    const { indices, start, count } = rows
+    for (let position = start; position < start + count; position++) {
+      const value = values[indices[position]!]!
+      sum += value - value
+    }
+  }
+  return sum === 0
 }

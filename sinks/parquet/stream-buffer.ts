@@ -1,9 +1,13 @@
+const FIRST_BYTES = 1 << 16
+/** Less than doubling, because a stream has tens of megabytes. */
+const GROWTH = 1.5
+
 /**
  * Bytes that grow at the end. The memory is kept between streams, because touching fresh memory costs more than
  * filling it.
  */
 export class StreamBuffer {
-  bytes = new Uint8Array(1 << 16)
+  bytes = new Uint8Array(FIRST_BYTES)
   length = 0
 
   /** Makes room at the end and returns where it starts. What is there is whatever was there before. */
@@ -11,7 +15,7 @@ export class StreamBuffer {
     const start = this.length
     const length = start + byteCount
     if (length > this.bytes.length) {
-      const larger = new Uint8Array(Math.max(length, this.bytes.length * 2))
+      const larger = new Uint8Array(Math.max(length, Math.ceil(this.bytes.length * GROWTH)))
       larger.set(this.bytes.subarray(0, start))
       this.bytes = larger
     }
@@ -34,7 +38,7 @@ export class StreamBuffer {
 
   /** Empties it, and gives the memory back where it holds more than `bytesMax`. */
   reset(bytesMax: number): void {
-    if (this.bytes.length > bytesMax) this.bytes = new Uint8Array(1 << 16)
+    if (this.bytes.length > bytesMax) this.bytes = new Uint8Array(FIRST_BYTES)
     this.length = 0
   }
 }
