@@ -9,7 +9,7 @@ import {
 import { verifyChains } from '../../src/testing/simulation/verify-chains.ts'
 import { type RowsOfFile, verifyLake, verifyTotals } from '../../src/testing/simulation/verify.ts'
 import { runPipeline } from '../../src/runtime/run-pipeline.ts'
-import { plainFormat } from './plain-log.ts'
+import { deltaFormat } from '../../sinks/delta/delta-format.ts'
 import { WRITER_SCHEMAS } from './reading-schema.ts'
 import { randomWorkload, type Workload } from './workload.ts'
 
@@ -26,6 +26,8 @@ export interface SeedOptions {
   readonly run?: SimulationOptions['run']
   readonly format?: SimulationOptions['format']
   readonly rowsOfFile?: RowsOfFile
+  readonly weather?: SimulationOptions['weather']
+  readonly freshChance?: number | null
 }
 
 /** Plays one seed and compares what it left with the oracle. */
@@ -38,8 +40,9 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     recording: { partitions },
     schemas: WRITER_SCHEMAS,
     run: options.run ?? runPipeline,
-    format: options.format ?? ((store) => plainFormat(store, jsonlEncoder)),
-    weather: null,
+    format: options.format ?? ((store) => deltaFormat(store, jsonlEncoder)),
+    weather: options.weather ?? null,
+    freshChance: options.freshChance ?? null,
   })
   const oracle = computeOracle(spec, partitions)
   const failures = [...result.failures]

@@ -16,6 +16,9 @@ function weather(kinds: readonly Disturbance[], disturbance = 0.3, disturbancesM
     disturbancesMax,
     spawnsMax: 0,
     stickiness: 0.5,
+    slow: null,
+    slowness: 0,
+    landing: 0.03,
     stepMsMax: 3,
     weights: weights as Weather['weights'],
   }

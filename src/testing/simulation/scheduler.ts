@@ -90,6 +90,12 @@ export interface Weather {
   readonly spawnsMax: number
   /** That the process that was last chosen goes on. */
   readonly stickiness: number
+  /** Calls whose label holds this text seldom get their turn; null where all are alike. */
+  readonly slow: string | null
+  /** How seldom: that a step passes them over. */
+  readonly slowness: number
+  /** That one of the requests in flight arrives at a step. */
+  readonly landing: number
   /** Milliseconds that a step may take. */
   readonly stepMsMax: number
   /** Relative weights of what can go wrong. */
@@ -213,7 +219,7 @@ export class SimScheduler {
   #step(): void {
     this.steps++
     this.nowMs += this.random.integer(0, this.#weather.stepMsMax)
-    if (this.#flights.length > 0 && this.random.chance(0.03)) this.#landOne()
+    if (this.#flights.length > 0 && this.random.chance(this.#weather.landing)) this.#landOne()
     const operation = this.#choose()
     if (operation === null) return
     const disturbance = this.#draw()
@@ -243,6 +249,11 @@ export class SimScheduler {
         else this.random.pick(paused).pausedUntilStep = 0
         return null
       }
+    }
+    const { slow, slowness } = this.#weather
+    if (slow !== null && this.random.chance(slowness)) {
+      const fast = runnable.filter((operation) => !operation.label.includes(slow))
+      if (fast.length > 0) runnable = fast
     }
     if (this.#current !== null && this.random.chance(this.#weather.stickiness)) {
       const own = runnable.filter((operation) => operation.process === this.#current)

@@ -27,6 +27,8 @@ export interface SimulationOptions {
   readonly format: (store: ObjectStore) => TableFormat
   /** Null: drawn from the seed. */
   readonly weather: Weather | null
+  /** That a process begins a new incarnation. Null: drawn from the seed. */
+  readonly freshChance: number | null
 }
 
 export interface SimulationResult {
@@ -74,7 +76,8 @@ class Simulation {
   constructor(options: SimulationOptions) {
     this.#options = options
     this.#random = new Prng(options.seed)
-    this.#freshChance = this.#random.chance(0.15) ? 0.3 : 0
+    const freshChance = this.#random.chance(0.2) ? 0.4 : 0
+    this.#freshChance = options.freshChance ?? freshChance
     this.#initialProcesses = this.#random.pick([1, 1, 2, 3])
     this.#stopChance = this.#random.chance(0.2) ? 0.3 : 0
     const weather = options.weather ?? randomWeather(this.#random)
@@ -125,18 +128,25 @@ class Simulation {
       return this.#fail('no progress: processes run on and on')
     this.#scheduler.land(this.#random.integer(0, this.#scheduler.flightsCount))
     for (let attempt = 0; attempt < FINAL_ATTEMPTS_MAX && this.#failures.length === 0; attempt++) {
+      const arrivals = this.#scheduler.counts['late-arrival']
       this.#spawn()
       if (!(await this.#scheduler.run(CALM_STEPS_MAX)))
         return this.#fail('no progress: the last process runs on')
       const outcome = this.#last?.outcome
-      if (outcome === 'completed' || outcome === 'nothing-to-do') return this.#proveRest()
+      if (outcome === 'completed' || outcome === 'nothing-to-do') return this.#proveRest(arrivals)
     }
     this.#fail('no undisturbed process came to the end')
   }
 
   /** Whatever still arrives, one more start finds nothing to do and changes nothing. */
-  async #proveRest(): Promise<void> {
-    this.#scheduler.land(this.#scheduler.flightsCount)
+  async #proveRest(arrivals: number): Promise<void> {
+    if (this.#scheduler.flightsCount > 0 || this.#scheduler.counts['late-arrival'] > arrivals) {
+      // It may be the beginning of an incarnation that was interrupted, and is then something to do.
+      this.#scheduler.land(this.#scheduler.flightsCount)
+      this.#spawn()
+      if (!(await this.#scheduler.run(CALM_STEPS_MAX)))
+        return this.#fail('no progress: a start after late arrivals')
+    }
     this.#spawn()
     const before = this.#image()
     if (!(await this.#scheduler.run(CALM_STEPS_MAX)))
@@ -173,10 +183,15 @@ class Simulation {
     let summary: RunSummary | null = null
     try {
       summary = await this.#options.run(this.#options.spec, bindings)
-      const pending = scheduler.pendingOf(process)
+      // A stop does not wait for a read of a source that may be silent for hours.
+      const stopped = summary.outcome === 'stopped'
+      const pending = scheduler.pendingOf(process).filter((label) => !stopped || !label.startsWith('read '))
       // A loser may leave uploads behind: their names are its own.
       if (pending.length > 0 && summary.outcome !== 'lost')
         this.#fail(`${process.name} ended (${summary.outcome}) before: ${pending.join('; ')}`)
+      if (summary.outcome === 'lost' && !this.#hasOtherOwner(summary.runId)) {
+        this.#fail(`${process.name} believes that another owner took over, but there is none`)
+      }
     } catch (error) {
       const expected = error instanceof PipelineError && (error.retryable || EXPECTED_CODES.has(error.code))
       if (!expected) this.#fail(`${process.name} failed: ${(error as Error).stack ?? messageOf(error)}`)
@@ -185,6 +200,17 @@ class Simulation {
     }
     this.#last = summary
     scheduler.ended(process, summary?.outcome ?? 'failed')
+  }
+
+  /** True where the newest record of some chain is another run's. */
+  #hasOtherOwner(runId: string): boolean {
+    const heads = new Map<string, string>()
+    for (const key of [...this.#objects.objects.keys()].sort()) {
+      const match = /^(_millrace\/.*\/)\d{12}\.json$/.exec(key)
+      if (match !== null) heads.set(match[1]!, key)
+    }
+    const text = new TextDecoder()
+    return [...heads.values()].some((key) => !text.decode(this.#objects.objects.get(key)).includes(runId))
   }
 
   #bindings(process: SimProcess, random: Prng, fresh: boolean): RunBindings {
@@ -241,6 +267,19 @@ function randomWeather(random: Prng): Weather {
     disturbancesMax: random.pick([2, 5, 10, 40]),
     spawnsMax: random.integer(0, 6),
     stickiness: random.pick([0, 0.5, 0.9, 0.97]),
+    slow: random.pick([
+      null,
+      null,
+      'merge-0',
+      'merge-0',
+      '_delta_log',
+      'dead_letters',
+      'silver/',
+      '_staged',
+      '-0',
+    ]),
+    slowness: random.pick([0.9, 0.97, 0.999]),
+    landing: random.pick([0.01, 0.05, 0.3]),
     stepMsMax: random.pick([0, 2, 50]),
     weights,
   }
