@@ -1,7 +1,7 @@
 import { PipelineError } from '../../src/errors.ts'
 import type { TableShape } from '../../src/ports.ts'
 import { deltaField } from './schema-json.ts'
-import type { DeltaField } from './schema-json.ts'
+import type { DeltaField, DeltaType } from './schema-json.ts'
 
 export interface TableSchema {
   /** The row's columns, then the derived partition columns. */
@@ -23,27 +23,38 @@ export function tableSchemaOf(shape: TableShape): TableSchema {
       fields.push({ name: partition.name, type: 'string', nullable: source.nullable, metadata: {} })
     }
   }
-  checkNames(shape, fields)
+  checkFields(shape, fields, '')
+  if (fields.length === partitionColumns.length)
+    throw badSchema(shape, 'all its columns are partition columns')
   return { fields, partitionColumns }
 }
 
-/** Delta's names are unique regardless of case. */
-function checkNames(shape: TableShape, fields: readonly DeltaField[]): void {
+/** Delta's names are unique regardless of case, and Parquet has no record without fields. */
+function checkFields(shape: TableShape, fields: readonly DeltaField[], inside: string): void {
+  if (fields.length === 0)
+    throw badSchema(shape, inside === '' ? 'it has no columns' : `the record ${inside} has no fields`)
   const names = new Map<string, string>()
-  for (const { name } of fields) {
+  for (const { name, type } of fields) {
     const other = names.get(name.toLowerCase())
     if (other !== undefined) {
-      throw badSchema(
-        shape,
-        other === name ? `two columns are called ${name}` : `${other} and ${name} differ only in case`,
-      )
+      const where = inside === '' ? '' : ` in ${inside}`
+      const why =
+        other === name ? `two columns are called ${name}` : `${other} and ${name} differ only in case`
+      throw badSchema(shape, why + where)
     }
     names.set(name.toLowerCase(), name)
+    checkType(shape, type, inside === '' ? name : `${inside}.${name}`)
   }
+}
+
+function checkType(shape: TableShape, type: DeltaType, path: string): void {
+  if (typeof type === 'string') return
+  if (type.type === 'struct') checkFields(shape, type.fields, path)
+  else checkType(shape, type.type === 'array' ? type.elementType : type.valueType, path)
 }
 
 function badSchema(shape: TableShape, why: string): PipelineError {
   return new PipelineError('TABLE_BAD_SCHEMA', `Table ${shape.path}: ${why}.`, {
-    advice: 'Rename the column with a map step before the table.',
+    advice: 'Rename or leave out the column with a map step before the table.',
   })
 }

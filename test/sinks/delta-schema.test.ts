@@ -17,6 +17,10 @@ function map(value: Field): ColumnType {
   return { kind: 'map', value }
 }
 
+function opening(...fields: Field[]): () => unknown {
+  return () => open(shapeOf('t', fields))
+}
+
 describe('the schema of a table', () => {
   const id = field('id', INT)
   test.each<[string, Field[], Field[], Field[]]>([
@@ -146,5 +150,21 @@ describe('the schema of a table', () => {
     expect(() => open(shapeOf('t', [id], [day]))).toThrow(
       failure('TABLE_BAD_SCHEMA', /partitioned by at, which it does not have/),
     )
+  })
+
+  test('has no record without fields, no two fields of a record that differ only in case, and some column for its files', () => {
+    const bad =
+      (...fields: Field[]) =>
+      () =>
+        open(shapeOf('t', fields))
+    expect(opening()).toThrow(failure('TABLE_BAD_SCHEMA', /no columns/))
+    expect(opening(id, field('l', list(field('e', struct()))))).toThrow(
+      failure('TABLE_BAD_SCHEMA', /record l has no fields/),
+    )
+    expect(opening(field('s', struct(id, field('ID', INT))))).toThrow(
+      failure('TABLE_BAD_SCHEMA', /id and ID differ only in case in s/),
+    )
+    const all = shapeOf('t', [id], [{ kind: 'value', field: 'id' }])
+    expect(() => open(all)).toThrow(failure('TABLE_BAD_SCHEMA', /all its columns are partition columns/))
   })
 })

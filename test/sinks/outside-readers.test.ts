@@ -80,7 +80,7 @@ describe.skipIf(python.kind === 'missing')(title, () => {
 
     test('reads partition values of every type', () => {
       const names = written.map(({ name }) => name).filter((name) => name.startsWith('by_'))
-      expect(names).toHaveLength(8)
+      expect(names).toHaveLength(9)
       for (const name of names) expectRows(name, reader)
     })
 

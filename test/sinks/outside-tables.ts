@@ -23,6 +23,7 @@ export async function writeTables(root: string): Promise<readonly WrittenTable[]
   await writeTypes(writer)
   await writeSkipping(writer)
   await writePartitions(writer)
+  await writeHidden(writer)
   await writeLocal(writer)
   await writeEvolved(writer)
   await writeHistory(writer)
@@ -190,6 +191,13 @@ async function writePartitions(writer: TableWriter): Promise<void> {
     ],
     day,
   )
+}
+
+/** Readers take names that begin with '_' for hidden ones, unless the log has them. */
+async function writeHidden(writer: TableWriter): Promise<void> {
+  const fields = [field('id', INT), field('_topic', STRING)]
+  const rows = ['a', 'b', 'a'].map((topic, id) => ({ id, _topic: topic }))
+  await writer.write(shapeOf('by_hidden', fields, [{ kind: 'value', field: '_topic' }]), [rows])
 }
 
 /** Local timestamps need protocol 3/7. */
