@@ -153,10 +153,6 @@ describe('the schema of a table', () => {
   })
 
   test('has no record without fields, no two fields of a record that differ only in case, and some column for its files', () => {
-    const bad =
-      (...fields: Field[]) =>
-      () =>
-        open(shapeOf('t', fields))
     expect(opening()).toThrow(failure('TABLE_BAD_SCHEMA', /no columns/))
     expect(opening(id, field('l', list(field('e', struct()))))).toThrow(
       failure('TABLE_BAD_SCHEMA', /record l has no fields/),
