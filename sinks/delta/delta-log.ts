@@ -105,7 +105,8 @@ export class DeltaLog implements TableLog {
     const { files } = this.#snapshot
     const fields: readonly DeltaField[] = parseSchema(current.schemaString)
     const removed = new Set(commit.remove.map((file) => file.path))
-    const isEmptied = commit.remove.length > 0 && [...files.keys()].every((path) => removed.has(path))
+    // So does one to a table that has none: there is no row that the old schema would describe.
+    const isEmptied = [...files.keys()].every((path) => removed.has(path))
     if (isEmptied) return this.#schema
     const { partitionColumns } = current
     return {
