@@ -156,7 +156,8 @@ class PipelineRun {
       heads.set(task, tail.last!.epoch)
       totals.push(work.state.totals)
     }
-    if (merge !== null) {
+    // Without a source partition the merge has nothing to fold, and no record of it.
+    if (merge !== null && chains.size > 0) {
       const tail = await readTail(merge, mergeTables(context))
       const work = tail.last?.work
       if (work?.type !== 'merge' || hasPending(context, MERGE_TASK, tail)) return null
