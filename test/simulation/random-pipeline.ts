@@ -3,6 +3,7 @@ import { schemaOf } from '../../src/testing/oracle/oracle.ts'
 import type {
   AggregateNode,
   AggregateSpec,
+  CircuitBreakerSpec,
   ExpectRule,
   NamedAggregate,
   PartitionSpec,
@@ -43,7 +44,12 @@ export function randomPipeline(random: Prng): PipelineSpec {
     }
   }
   if (tables.length === 0) tables.push(table(random, 'bronze', 'readings', source))
-  return { name: 'simulated', source, tables, circuitBreaker: null }
+  return { name: 'simulated', source, tables, circuitBreaker: randomBreaker(random) }
+}
+
+function randomBreaker(random: Prng): CircuitBreakerSpec | null {
+  if (random.chance(0.8)) return null
+  return { maxShare: random.pick([0.3, 0.5, 0.9]), sample: random.pick([5, 20, 50]) }
 }
 
 const MINUTE_MS = 60_000

@@ -7,7 +7,7 @@ import {
   type SimulationResult,
 } from '../../src/testing/simulation/simulation.ts'
 import { verifyChains } from '../../src/testing/simulation/verify-chains.ts'
-import { type RowsOfFile, verifyLake, verifyTotals } from '../../src/testing/simulation/verify.ts'
+import { type RowsOfFile, verifyLake, verifySummary } from '../../src/testing/simulation/verify.ts'
 import { runPipeline } from '../../src/runtime/run-pipeline.ts'
 import { deltaFormat } from '../../sinks/delta/delta-format.ts'
 import { WRITER_SCHEMAS } from './reading-schema.ts'
@@ -34,6 +34,7 @@ export interface SeedOptions {
 export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedOutcome> {
   const workload = randomWorkload(seed)
   const { spec, partitions } = workload
+  const oracle = computeOracle(spec, partitions)
   const result = await simulate({
     seed,
     spec,
@@ -41,15 +42,15 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     schemas: WRITER_SCHEMAS,
     run: options.run ?? runPipeline,
     format: options.format ?? ((store) => deltaFormat(store, jsonlEncoder)),
+    opensCircuit: oracle.opened.size > 0,
     weather: options.weather ?? null,
     freshChance: options.freshChance ?? null,
   })
-  const oracle = computeOracle(spec, partitions)
   const failures = [...result.failures]
   if (failures.length === 0) {
     failures.push(...verifyLake(spec, oracle, result.objects, options.rowsOfFile))
     failures.push(...verifyChains(result.objects, spec.name))
-    if (result.summary !== null) failures.push(...verifyTotals(oracle, result.summary.totals))
+    if (result.summary !== null) failures.push(...verifySummary(oracle, result.summary))
   }
   return { seed, failures, result, oracle, workload }
 }

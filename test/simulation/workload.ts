@@ -17,12 +17,17 @@ export function randomWorkload(seed: number): Workload {
   const partitionCount = random.pick([1, 1, 2, 2, 3])
   const recordsMax = random.pick([5, 20, 60, 120])
   const world = new InputWorld(random, spec)
-  const partitions = Array.from({ length: partitionCount }, (_, partition) => ({
-    id: `readings-${partition}`,
-    topic: 'readings',
-    partition,
-    records: world.records(random.integer(0, recordsMax)),
-  }))
+  const topicCount = random.pick([1, 1, 1, 2])
+  const partitions = Array.from({ length: partitionCount }, (_, index) => {
+    const topic = index % topicCount === 0 ? 'readings' : 'old_readings'
+    const partition = Math.floor(index / topicCount)
+    return {
+      id: `${topic}-${partition}`,
+      topic,
+      partition,
+      records: world.records(random.integer(0, recordsMax)),
+    }
+  })
   return { spec, partitions }
 }
 

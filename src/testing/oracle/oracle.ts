@@ -1,5 +1,13 @@
 import { unreachable } from '../../errors.ts'
-import type { AggregateNode, DedupeNode, MapNode, PipelineSpec, RowNode, Rule } from '../../topology/node.ts'
+import type {
+  AggregateNode,
+  CircuitBreakerSpec,
+  DedupeNode,
+  MapNode,
+  PipelineSpec,
+  RowNode,
+  Rule,
+} from '../../topology/node.ts'
 import { hexOf, type Cell } from '../simulation/jsonl-encoder.ts'
 import type { RawRecord } from '../simulation/sim-source.ts'
 import { aggregateOf, compare } from './aggregate.ts'
@@ -44,6 +52,8 @@ export interface OracleResult {
   readonly records: number
   readonly late: Readonly<Record<string, number>>
   readonly dropped: Readonly<Record<string, number>>
+  /** Of partitions whose circuit breaker opens: how many of its records are read by then. By `topic-partition`. */
+  readonly opened: ReadonlyMap<string, number>
 }
 
 /** A row on its way through the steps. */
@@ -64,13 +74,29 @@ export function computeOracle(spec: PipelineSpec, partitions: readonly OraclePar
   const books = new Books(spec)
   for (const partition of partitions) {
     const dedupe = new Map<DedupeNode, Map<string, number>>()
+    const failed: boolean[] = []
     let watermarkMs = -Infinity
     for (const record of partition.records) {
-      watermarkMs = new RecordWalk(books, partition, record, dedupe).walk(watermarkMs)
+      const walk = new RecordWalk(books, partition, record, dedupe)
+      watermarkMs = walk.walk(watermarkMs)
+      failed.push(walk.failed)
+      if (isOpen(spec.circuitBreaker, failed, failed.length === partition.records.length)) {
+        books.opened.set(`${partition.topic}-${partition.partition}`, failed.length)
+        break
+      }
     }
   }
   books.writeGold()
   return books
+}
+
+/** Whether the breaker opens after these records of a partition: at the end of a block, or of all. */
+function isOpen(breaker: CircuitBreakerSpec | null, failed: readonly boolean[], isEnd: boolean): boolean {
+  if (breaker === null) return false
+  const rest = failed.length % breaker.sample
+  if (rest !== 0 && !(isEnd && rest >= breaker.sample / 10)) return false
+  const block = failed.slice(failed.length - (rest === 0 ? breaker.sample : rest))
+  return block.filter(Boolean).length > breaker.maxShare * block.length
 }
 
 /** Everything that is written down on the way. */
@@ -80,6 +106,7 @@ class Books implements OracleResult {
   readonly deadLetters: OracleLetter[] = []
   readonly late: Record<string, number> = {}
   readonly dropped: Record<string, number> = {}
+  readonly opened = new Map<string, number>()
   records = 0
   readonly #panes = new Map<AggregateNode, Map<string, Pane>>()
 
@@ -120,6 +147,8 @@ class Books implements OracleResult {
 
 /** One record on its way through the pipeline. */
 class RecordWalk {
+  /** It became a dead letter, other than a late one. */
+  failed = false
   readonly #books: Books
   readonly #record: OracleRecord
   readonly #origin: Cells
@@ -244,6 +273,7 @@ class RecordWalk {
 
   #refuse(reason: string, stage: string): null {
     const { value } = this.#record
+    if (reason !== 'late') this.failed = true
     this.#books.deadLetters.push({
       reason,
       stage,

@@ -27,6 +27,8 @@ export interface SimulationOptions {
   readonly format: (store: ObjectStore) => TableFormat
   /** Null: drawn from the seed. */
   readonly weather: Weather | null
+  /** The input opens the circuit breaker: then no process can come to the end. */
+  readonly opensCircuit: boolean
   /** That a process begins a new incarnation. Null: drawn from the seed. */
   readonly freshChance: number | null
 }
@@ -50,6 +52,7 @@ const CALM_STEPS_MAX = 60_000
 const FINAL_ATTEMPTS_MAX = 12
 /** What a start meets where one with --fresh was interrupted; only another one with --fresh goes on. */
 const SEALED = 'INCARNATION_SEALED'
+const CIRCUIT_OPEN = 'CIRCUIT_OPEN'
 /** Errors with which a process may end in a storm. */
 const EXPECTED_CODES: ReadonlySet<string> = new Set([DENIED, SEALED, 'INCARNATION_REPLACED'])
 
@@ -69,7 +72,8 @@ class Simulation {
   readonly #initialProcesses: number
   readonly #stopChance: number
   #calm = false
-  #isSealed = false
+  /** Of the error with which the last process to end has ended. */
+  #lastCode: string | null = null
   #last: RunSummary | null = null
   #summary: RunSummary | null = null
 
@@ -134,6 +138,7 @@ class Simulation {
         return this.#fail('no progress: the last process runs on')
       const outcome = this.#last?.outcome
       if (outcome === 'completed' || outcome === 'nothing-to-do') return this.#proveRest(arrivals)
+      if (this.#lastCode === CIRCUIT_OPEN) return
     }
     this.#fail('no undisturbed process came to the end')
   }
@@ -171,8 +176,8 @@ class Simulation {
     const scheduler = this.#scheduler
     const process = scheduler.start(`p${scheduler.processes.length + 1}`)
     const random = this.#random.fork()
-    const fresh = this.#calm ? this.#isSealed : random.chance(this.#freshChance)
-    this.#isSealed = false
+    const fresh = this.#calm ? this.#lastCode === SEALED : random.chance(this.#freshChance)
+    this.#lastCode = null
     if (fresh) scheduler.say(`${process.name} begins a new incarnation`)
     void this.#run(process, this.#bindings(process, random, fresh))
     return process
@@ -193,13 +198,17 @@ class Simulation {
         this.#fail(`${process.name} believes that another owner took over, but there is none`)
       }
     } catch (error) {
-      const expected = error instanceof PipelineError && (error.retryable || EXPECTED_CODES.has(error.code))
+      const expected = error instanceof PipelineError && this.#isExpected(error)
       if (!expected) this.#fail(`${process.name} failed: ${(error as Error).stack ?? messageOf(error)}`)
       scheduler.say(`${process.name} throws ${messageOf(error)}`)
-      this.#isSealed = error instanceof PipelineError && error.code === SEALED
+      this.#lastCode = error instanceof PipelineError ? error.code : null
     }
     this.#last = summary
     scheduler.ended(process, summary?.outcome ?? 'failed')
+  }
+
+  #isExpected({ code, retryable }: PipelineError): boolean {
+    return retryable || EXPECTED_CODES.has(code) || (code === CIRCUIT_OPEN && this.#options.opensCircuit)
   }
 
   /** True where the newest record of some chain is another run's. */
