@@ -239,7 +239,7 @@ export class SimScheduler {
       )
       if (sleeping.length > 0) {
         // Nobody has anything to do before somebody's alarm: time passes.
-        this.nowMs = Math.max(this.nowMs, Math.min(...sleeping.map((o) => o.dueMs)))
+        this.nowMs = Math.max(this.nowMs, Math.ceil(Math.min(...sleeping.map((o) => o.dueMs))))
         runnable = this.#runnable()
       } else {
         const paused = this.processes.filter((p) => p.state === 'alive' && p.pausedUntilStep > this.steps)
