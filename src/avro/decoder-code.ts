@@ -6,7 +6,7 @@ import type { Plan, Step } from './resolution.ts'
 import { skipperOf } from './skip.ts'
 import type { Slot } from './slot-code.ts'
 import { growItems, nullCode, roomCode, validCode } from './slot-code.ts'
-import { BLOCK_SIZE, ENDS, NO_SUCH_INDEX, NOT_BOOLEAN, NOT_UTF8 } from './wire.ts'
+import { BEYOND_END, BLOCK_SIZE, ENDS, NO_SUCH_INDEX, NOT_BOOLEAN, NOT_UTF8 } from './wire.ts'
 
 /**
  * Code that carries out a plan: reads at `p` and writes row `row` (an expression) of the slot. It leaves `p` behind
@@ -34,7 +34,13 @@ export function planCode(source: DecoderSource, plan: Plan, slot: Slot, row: str
       ].join('\n')
     }
     case 'binary':
-      return binaryCode(source, plan.text, source.site(path, `a ${plan.wire}`), slot, row)
+      return binaryCode(
+        source,
+        plan.text,
+        source.site(path, plan.wire === 'string' ? 'a string' : 'a bytes value'),
+        slot,
+        row,
+      )
     case 'fixed': {
       const site = source.site(path, 'a fixed', plan.size)
       return `if (${plan.size} > e - p) ${source.fail(site, ENDS)}
@@ -167,7 +173,7 @@ V${id}[${row}] = ${value}`
 function lengthCode(source: DecoderSource, site: number): { name: string; code: string } {
   const name = source.name()
   const code = `let ${name} = 0
-if (p < e && (b = a[p]) < 128 && (b & 1) === 0) { p++; ${name} = b >>> 1; if (${name} > e - p) ${source.fail(site, ENDS)} } else {
+if (p < e && (b = a[p]) < 128 && (b & 1) === 0) { p++; ${name} = b >>> 1; if (${name} > e - p) ${source.fail(site, BEYOND_END)} } else {
 q = readLength(a, p, e, S); if (q < 0) ${source.fail(site, 'q')}; p = q; ${name} = S[0] }`
   return { name, code }
 }

@@ -21,6 +21,8 @@ function reason(site: Site, code: number, left: number): string {
       return `${what} out of range`
     case wire.NEGATIVE:
       return `${what} with a negative length`
+    case wire.BEYOND_END:
+      return `${what} goes on beyond the end of the record`
     case wire.NOT_UTF8:
       return `${what} that is not UTF-8`
     case wire.EMPTY:
@@ -32,7 +34,7 @@ function reason(site: Site, code: number, left: number): string {
     case wire.NO_SUCH_INDEX:
       return `${what} with an index that the writer's schema does not have`
     case wire.TOO_MANY_ITEMS:
-      return `${what} with more items than ${bytes(left)} can hold`
+      return `${what} with more items than the record has bytes for`
     case wire.TOO_MANY_WIDTHLESS:
       return `${what} with more than ${wire.WIDTHLESS_ITEMS_MAX} items that take no bytes`
     case wire.BLOCK_SIZE:

@@ -37,6 +37,8 @@ export const MISMATCH = -14
 export const LEFT_OVER = -15
 /** The bytes that `skip` leaves out are not there. */
 export const NO_BODY = -16
+/** A length that is longer than the record. */
+export const BEYOND_END = -17
 
 /** Items without bytes (array of an empty record) in one record: a count of 2^60 of them takes 10 bytes. */
 export const WIDTHLESS_ITEMS_MAX = 65_536
@@ -126,7 +128,7 @@ export function readLength(data: Uint8Array, p: number, end: number, to: Int32Ar
   const at = readLong(data, p, end, to, 0)
   if (at < 0) return at
   if (to[1]! < 0) return NEGATIVE
-  return to[1] !== 0 || to[0]! < 0 || to[0]! > end - at ? ENDS : at
+  return to[1] !== 0 || to[0]! < 0 || to[0]! > end - at ? BEYOND_END : at
 }
 
 /**
@@ -141,7 +143,7 @@ export function readBlock(data: Uint8Array, p: number, end: number, to: Int32Arr
   if (count < 0) {
     count = -count
     at = readLength(data, at, end, to)
-    if (at < 0) return at
+    if (at < 0) return BLOCK_SIZE
     blockEnd = at + to[0]!
   }
   if (count * width > end - at) return TOO_MANY_ITEMS
