@@ -1,5 +1,5 @@
 import { messageOf, PipelineError } from '../errors.ts'
-import type { Clock, Entropy, Log } from '../ports.ts'
+import type { Clock, Entropy, Log, StopSignal } from '../ports.ts'
 
 /** Who waits, and how. */
 export interface Retry {
@@ -7,7 +7,7 @@ export interface Retry {
   readonly entropy: Entropy
   readonly log: Log
   /** When it aborts, a call that keeps failing gives up. */
-  readonly signal: AbortSignal | null
+  readonly signal: StopSignal | null
 }
 
 const DELAY_MS_MIN = 50
@@ -16,21 +16,49 @@ const ATTEMPTS_AFTER_STOP = 5
 /** The first failures of a call are nobody's business: most stores have them. */
 const QUIET_ATTEMPTS = 2
 
+/** The waits between the tries of one operation: exponential, with full jitter. */
+export class Backoff {
+  readonly #retry: Retry
+  readonly #operation: string
+  #attempts = 0
+
+  constructor(retry: Retry, operation: string) {
+    this.#retry = retry
+    this.#operation = operation
+  }
+
+  /**
+   * Resolves when the operation may be tried again. Throws the error where no waiting can mend it, and, once the run has been asked
+   * to stop, after a few tries more: who waits for an outcome that does not come must leave it to the next start.
+   */
+  async wait(error: unknown): Promise<void> {
+    const { clock, entropy, log, signal } = this.#retry
+    if (!isRetryable(error)) throw error
+    const attempt = ++this.#attempts
+    const isStopping = signal?.aborted === true
+    if (isStopping && attempt > ATTEMPTS_AFTER_STOP) throw error
+    const operation = this.#operation
+    log[attempt > QUIET_ATTEMPTS ? 'warn' : 'debug'](
+      { operation, attempt, error: messageOf(error) },
+      `${operation} failed, trying again`,
+    )
+    const limitMs = Math.min(DELAY_MS_MAX, DELAY_MS_MIN * 2 ** Math.min(attempt, 10))
+    // A stop cuts a long wait short; the tries after it are spaced all the same.
+    await clock.sleep(entropy.random() * limitMs, isStopping || signal === null ? undefined : signal)
+  }
+}
+
 /**
  * Calls until it succeeds: a failing dependency holds the input back, it is never turned into dead letters. Errors that no waiting
- * can mend are thrown at once. Exponential backoff with full jitter.
+ * can mend are thrown at once.
  */
 export async function retrying<T>(retry: Retry, operation: string, call: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
+  const backoff = new Backoff(retry, operation)
+  for (;;) {
     try {
       return await call()
     } catch (error) {
-      if (!isRetryable(error)) throw error
-      if (retry.signal?.aborted && attempt > ATTEMPTS_AFTER_STOP) throw error
-      const log = attempt > QUIET_ATTEMPTS ? 'warn' : 'debug'
-      retry.log[log]({ operation, attempt, error: messageOf(error) }, `${operation} failed, trying again`)
-      const limitMs = Math.min(DELAY_MS_MAX, DELAY_MS_MIN * 2 ** Math.min(attempt, 10))
-      await retry.clock.sleep(retry.entropy.random() * limitMs)
+      await backoff.wait(error)
     }
   }
 }

@@ -1,7 +1,7 @@
 import { assert, PipelineError } from '../errors.ts'
 import type { StagedFile, TableLog, TableState } from '../ports.ts'
 import type { TableSummary } from './bindings.ts'
-import { isRetryable, type Retry, retrying } from './retry.ts'
+import { Backoff, type Retry, retrying } from './retry.ts'
 import type { ProtocolRules } from './rules.ts'
 
 /** One epoch's files for one table. */
@@ -64,19 +64,9 @@ export class TablePublisher {
     return this.#commits
   }
 
-  /** Reads the table's log. Throws where the table belongs to somebody else. */
+  /** Reads the table's log. Throws TABLE_OF_ANOTHER where the table belongs to somebody else. */
   async open(): Promise<void> {
-    const state = await this.#refresh()
-    if (state.version < 0 || !this.#options.isOwned) return
-    const owner = state.configuration[PIPELINE_PROPERTY]
-    if (owner === this.#options.pipeline) return
-    throw new PipelineError(
-      'TABLE_OF_ANOTHER',
-      owner === undefined
-        ? `table ${this.path} was not made by Millrace`
-        : `table ${this.path} belongs to pipeline ${owner}, this is ${this.#options.pipeline}`,
-      { advice: 'Choose another --lake, or give the table another name in the program.' },
-    )
+    await this.#refresh()
   }
 
   /** The newest epoch of a task that the table is known to have; −1 for none. */
@@ -141,13 +131,19 @@ export class TablePublisher {
           this.markerOf(appId) < epoch || (!rules.txnOfEveryTask && appId !== group[0]!.appId),
       )
     let todo = rules.txnBeforeCommit ? pending() : group
+    const backoff = new Backoff(this.#options.retry, `commit to ${this.path}`)
     for (;;) {
       this.#fence()
       const add = todo.flatMap(({ files }) => files)
       if (add.length === 0 && this.isCurrent) return
-      const outcome = await this.#tryCommit(todo, add)
-      if (outcome === 'committed') return
+      const outcome = await this.#tryCommit(todo, add, backoff)
+      if (outcome === 'committed') {
+        this.#count(add)
+        return
+      }
       await this.#refresh()
+      // After a lost answer all of them are in the table, or none.
+      if (outcome === 'unknown') this.#count(add.filter(({ path }) => this.#files.has(path)))
       if (rules.txnAfterLostRace) todo = pending()
     }
   }
@@ -155,7 +151,8 @@ export class TablePublisher {
   async #tryCommit(
     todo: readonly Publication[],
     add: readonly StagedFile[],
-  ): Promise<'committed' | 'unknown or lost'> {
+    backoff: Backoff,
+  ): Promise<'committed' | 'lost' | 'unknown'> {
     const { log, rules, incarnation, incarnationAppId, pipeline, retry, run } = this.#options
     const isNew = this.#version < 0
     const isSwitch = !this.isCurrent
@@ -174,18 +171,20 @@ export class TablePublisher {
         operation: isNew ? 'CREATE TABLE' : 'WRITE',
         info: { 'millrace.run': run },
       })
-      if (result === 'lost') return 'unknown or lost'
+      if (result === 'lost') return 'lost'
     } catch (error) {
-      if (!isRetryable(error)) throw error
-      await retry.clock.sleep(retry.entropy.random() * 100)
-      return 'unknown or lost'
+      await backoff.wait(error)
+      return 'unknown'
     }
     this.#version++
     this.#commits++
     for (const [appId, version] of txn) this.#txn.set(appId, version)
-    this.#filesAdded += add.length
-    for (const file of add) this.#rowsAdded += file.rows
     return 'committed'
+  }
+
+  #count(added: readonly StagedFile[]): void {
+    this.#filesAdded += added.length
+    for (const file of added) this.#rowsAdded += file.rows
   }
 
   /** A process of an incarnation that has been replaced writes nothing more. */
@@ -211,9 +210,24 @@ export class TablePublisher {
     const { log, retry } = this.#options
     const state = await retrying(retry, `read the log of ${this.path}`, () => log.refresh())
     assert(state.version >= this.#version, `the log of ${this.path} went back`)
+    this.#refuseForeign(state)
     this.#version = state.version
     this.#files = state.files
     this.#txn = new Map(state.txn)
     return state
+  }
+
+  /** Asked of every state, not only of the first: another pipeline may make the table between our look and our commit. */
+  #refuseForeign(state: TableState): void {
+    if (state.version < 0 || !this.#options.isOwned) return
+    const owner = state.configuration[PIPELINE_PROPERTY]
+    if (owner === this.#options.pipeline) return
+    throw new PipelineError(
+      'TABLE_OF_ANOTHER',
+      owner === undefined
+        ? `table ${this.path} was not made by Millrace`
+        : `table ${this.path} belongs to pipeline ${owner}, this is ${this.#options.pipeline}`,
+      { advice: 'Choose another --lake, or give the table another name in the program.' },
+    )
   }
 }
