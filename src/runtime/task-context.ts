@@ -70,10 +70,29 @@ export function nameOf(context: TaskContext, name: StagedName): StagedName {
   return context.rules.namesCarryOwner ? name : { epoch: name.epoch, claim: 0, nonce: 'x' }
 }
 
-/** Uploads files under their final names; nobody reads them yet. Twice is as good as once. */
+/** Uploads of one epoch at once: a table with a thousand partitions has a thousand files, and no system so many open. */
+const UPLOADS_MAX = 16
+
+/**
+ * Uploads files under their final names; nobody reads them yet. Twice is as good as once. When it settles, no upload is on its
+ * way any more.
+ */
 export async function stageFiles(context: TaskContext, tables: readonly NamedFiles[]): Promise<void> {
-  const puts = tables.flatMap(({ files }) => files).map(({ key, body }) => putStaged(context, key, body))
-  await Promise.all(puts)
+  const files = tables.flatMap((table) => table.files)
+  let next = 0
+  const upload = async (): Promise<void> => {
+    while (next < files.length) {
+      const { key, body } = files[next++]!
+      try {
+        await putStaged(context, key, body)
+      } catch (error) {
+        next = files.length
+        throw error
+      }
+    }
+  }
+  const uploads = await Promise.allSettled(Array.from({ length: UPLOADS_MAX }, upload))
+  for (const result of uploads) if (result.status === 'rejected') throw result.reason
 }
 
 /** Stages state or partials as JSON and returns the key. */
