@@ -3,7 +3,7 @@ import { type ChainRecord, decodeRecord, encodeRecord } from '../checkpoint/reco
 import { decodeUtf8, encodeUtf8 } from '../columns/utf8.ts'
 import { PipelineError } from '../errors.ts'
 import type { ObjectStore } from '../ports.ts'
-import { type Retry, retrying } from './retry.ts'
+import { Backoff, isRetryable, type Retry, retrying } from './retry.ts'
 import type { ProtocolRules } from './rules.ts'
 
 /** 'lost': the number belongs to somebody else's record. */
@@ -42,11 +42,7 @@ export class Chain {
   /** A record that a list has named: its absence is an error. */
   async readListed(epoch: number): Promise<ChainRecord> {
     const record = await this.read(epoch)
-    if (record === null) {
-      throw new PipelineError('RECORD_GONE', `record ${epoch} of ${this.task} is listed but cannot be read`, {
-        advice: 'Something deletes objects below _millrace/. Stop it; then start again.',
-      })
-    }
+    if (record === null) throw recordGone(this.task, epoch)
     return record
   }
 
@@ -57,12 +53,16 @@ export class Chain {
   async put(record: ChainRecord): Promise<PutOutcome> {
     const key = this.#keys.record(this.task, record.epoch)
     const body = encodeUtf8(encodeRecord(record))
+    const backoff = new Backoff(this.#retry, `put ${key}`)
     for (;;) {
       let result: 'created' | 'exists' | 'unknown'
+      // Told that it exists, and yet it cannot be read: something deletes records.
+      let failure: unknown = recordGone(this.task, record.epoch)
       try {
         result = await this.#store.putIfAbsent(key, body)
       } catch (error) {
-        if (!(error instanceof PipelineError) || !error.retryable) throw error
+        if (!isRetryable(error)) throw error
+        failure = error
         result = 'unknown'
       }
       if (result === 'created') return 'won'
@@ -71,7 +71,13 @@ export class Chain {
       const stored = await this.read(record.epoch)
       if (stored !== null) return stored.nonce === record.nonce ? 'won' : 'lost'
       // Not there: the put did not arrive, or has not yet. The same record may be put again.
-      await this.#retry.clock.sleep(this.#retry.entropy.random() * 100)
+      await backoff.wait(failure)
     }
   }
+}
+
+function recordGone(task: string, epoch: number): PipelineError {
+  return new PipelineError('RECORD_GONE', `record ${epoch} of ${task} is there but cannot be read`, {
+    advice: 'Something deletes objects below _millrace/. Stop it; then start again.',
+  })
 }

@@ -57,8 +57,7 @@ export class EpochCommitter {
     if (!rules.publishAfterRecord) this.#publish(work)
     if (!rules.mergeAfterRecord) work.recorded()
     const previous = rules.recordsInOrder ? this.#recorded : Promise.resolve()
-    // Both may fail; whoever waits for the chain of records gets the first failure.
-    this.#recorded = Promise.all([previous, staged]).then(([, [, recordWork]]) => this.#record(work, recordWork))
+    this.#recorded = this.#recordAfter(previous, staged, work)
     this.#recorded.catch(() => {})
     await this.#recorded
     if (this.#unpublished.length > UNPUBLISHED_EPOCHS_MAX) await this.#unpublished.shift()
@@ -69,6 +68,24 @@ export class EpochCommitter {
     await this.#recorded
     await Promise.all(this.#unpublished)
     this.#unpublished = []
+  }
+
+  /** Both are waited for, also where one fails: when the chain of records has come to its end, no upload is on its way. */
+  async #recordAfter(
+    previous: Promise<void>,
+    staged: Promise<readonly [void, DataRecord['work']]>,
+    work: EpochWork,
+  ): Promise<void> {
+    const [before, uploads] = await Promise.allSettled([previous, staged])
+    if (before.status === 'rejected') throw before.reason
+    if (uploads.status === 'rejected') throw uploads.reason
+    await this.#record(work, uploads.value[1])
+  }
+
+  /** Resolves when nothing is on its way any more, whatever came of it. */
+  async settled(): Promise<void> {
+    await Promise.allSettled([this.#recorded])
+    await Promise.allSettled(this.#unpublished)
   }
 
   async #record(work: EpochWork, recordWork: DataRecord['work']): Promise<void> {

@@ -6,7 +6,7 @@ import { PipelineError } from '../errors.ts'
 import type { ObjectStore } from '../ports.ts'
 import { diffFingerprints, type Fingerprint } from '../topology/fingerprint.ts'
 import { Chain } from './chain.ts'
-import { isRetryable, type Retry, retrying } from './retry.ts'
+import { Backoff, isRetryable, type Retry, retrying } from './retry.ts'
 import type { ProtocolRules } from './rules.ts'
 
 /** One life of a pipeline's state. Put only where there is none, never changed. */
@@ -58,11 +58,22 @@ async function readNewest(options: IncarnationOptions): Promise<IncarnationRecor
 async function readIncarnation(options: IncarnationOptions, key: string): Promise<IncarnationRecord | null> {
   const body = await retrying(options.retry, `get ${key}`, () => options.store.get(key))
   if (body === null) return null
-  const record = JSON.parse(decodeUtf8(body)) as IncarnationRecord
+  const record = parse(key, decodeUtf8(body))
   if (record.version === 1) return record
   throw new PipelineError('INCARNATION_VERSION', `${key} has version ${String(record.version)}`, {
     advice: 'A newer Millrace wrote it. Run that version.',
   })
+}
+
+function parse(key: string, text: string): IncarnationRecord {
+  try {
+    return JSON.parse(text) as IncarnationRecord
+  } catch (error) {
+    throw new PipelineError('RECORD_UNREADABLE', `${key} is not JSON`, {
+      cause: error,
+      advice: 'The lake was changed by something else than Millrace. Restore the object, or choose another --lake.',
+    })
+  }
 }
 
 async function begin(options: IncarnationOptions, incarnation: number): Promise<IncarnationRecord> {
@@ -79,15 +90,18 @@ async function begin(options: IncarnationOptions, incarnation: number): Promise<
     createdMs: retry.clock.nowMs(),
   }
   const body = encodeUtf8(`${JSON.stringify(record)}\n`)
+  const backoff = new Backoff(retry, `put ${key}`)
   for (;;) {
+    let failure: unknown = new PipelineError('RECORD_GONE', `${key} is there but cannot be read`)
     try {
       if ((await store.putIfAbsent(key, body)) === 'created') return record
     } catch (error) {
       if (!isRetryable(error)) throw error
+      failure = error
     }
     const stored = await readIncarnation(options, key)
     if (stored === null) {
-      await retry.clock.sleep(retry.entropy.random() * 100)
+      await backoff.wait(failure)
       continue
     }
     if (stored.nonce === record.nonce) return record

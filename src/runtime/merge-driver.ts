@@ -56,6 +56,15 @@ export class MergeDriver {
 
   /** Until the feed is closed and everything in it is folded, recorded and published. */
   async run(): Promise<void> {
+    try {
+      await this.#run()
+    } finally {
+      // Also after a failure: what is on its way arrives before the process may end.
+      await this.#committer.settled()
+    }
+  }
+
+  async #run(): Promise<void> {
     const { feed } = this.#options
     await this.#restore()
     await this.#catchUp()

@@ -8,7 +8,7 @@ import type { FlushLimits, RunBindings } from './bindings.ts'
 import type { Chain } from './chain.ts'
 import { EpochCommitter } from './epoch-committer.ts'
 import type { MergeFeed } from './merge-feed.ts'
-import { retrying } from './retry.ts'
+import { isRetryable, retrying } from './retry.ts'
 import type { RunState } from './run-state.ts'
 import type { Ownership } from './takeover.ts'
 import { encodeTables, nameOf, stageJson, type TaskContext } from './task-context.ts'
@@ -77,24 +77,30 @@ export class PartitionDriver {
     const state = workOf(ownership)?.state ?? null
     if (state?.ended) return
     const position = state?.position ?? null
-    const reader = await retrying(this.#options.context.retry, `open ${partition.id}`, () =>
-      bindings.source.open(partition, position),
-    )
+    let reader: PartitionReader
+    try {
+      reader = await retrying(this.#options.context.retry, `open ${partition.id}`, () =>
+        bindings.source.open(partition, position),
+      )
+    } catch (error) {
+      if (this.#hasGivenUp(error)) return
+      throw error
+    }
     try {
       await this.#read(reader)
-    } catch (error) {
-      // Epochs that are on their way arrive before the process may end; the first error is the one that matters.
-      await this.#settle().catch(() => {})
-      throw error
+      await this.#cuts
+      await this.#committer.drain()
     } finally {
+      // Also after a failure: epochs that are on their way arrive before the process may end.
+      await this.#committer.settled()
       await reader.close()
     }
-    await this.#settle()
   }
 
-  async #settle(): Promise<void> {
-    await this.#cuts
-    await this.#committer.drain()
+  /** True where a stop has ended a call that was tried again and again: then the run stops, and has not failed. */
+  #hasGivenUp(error: unknown): boolean {
+    const { state } = this.#options
+    return state.isStopping && isRetryable(error)
   }
 
   async #read(reader: PartitionReader): Promise<void> {
@@ -106,9 +112,11 @@ export class PartitionDriver {
         result = await state.orStop(
           retrying(context.retry, `read ${partition.id}`, () => reader.read(this.#limits.batchRecordsMax)),
         )
+        if (result !== 'stopping' && result.kind === 'records') await this.#learnSchemas(result.batch)
       } catch (error) {
         // What came before is good. The others of a backlog come to the damage, or to their end, by themselves.
         await this.#cutRest()
+        if (this.#hasGivenUp(error)) return
         if (bindings.source.isBacklog !== true) throw error
         state.failAtEnd(error)
         return
@@ -129,8 +137,6 @@ export class PartitionDriver {
 
   async #add(batch: RecordBatch): Promise<void> {
     const { state, partition } = this.#options
-    if (batch.count === 0) return
-    await this.#learnSchemas(batch)
     let next = 0
     while (next < batch.count) {
       const from = next
@@ -138,6 +144,8 @@ export class PartitionDriver {
       state.added(partition.id, next - from, this.#task)
       if (this.#task.isFull(this.#limits) || state.isCrowded(partition.id, this.#limits)) await this.#cut()
     }
+    if (batch.count === 0) return
+    state.observeArrival(batch.arrivalsMs[0]!)
     state.observeArrival(batch.arrivalsMs[batch.count - 1]!)
   }
 

@@ -1,6 +1,6 @@
 import { PipelineError } from '../errors.ts'
 import type { ObjectStore } from '../ports.ts'
-import { isRetryable, type Retry, retrying } from './retry.ts'
+import { type Retry, retrying } from './retry.ts'
 
 /**
  * Some stores accept a conditional put and ignore the condition: two owners of a task would then overwrite each other's records. So the
@@ -10,26 +10,10 @@ export async function probeStore(store: ObjectStore, retry: Retry): Promise<void
   const key = `_millrace/probe/${retry.entropy.nonce()}`
   const body = new Uint8Array([1])
   await retrying(retry, `put ${key}`, () => store.put(key, body))
-  const outcome = await secondPut(store, key, body, retry)
+  const outcome = await retrying(retry, `put ${key} if absent`, () => store.putIfAbsent(key, body))
   await retrying(retry, `delete ${key}`, () => store.delete(key))
   if (outcome === 'exists') return
   throw new PipelineError('STORE_NOT_CONDITIONAL', `${store.description} ignores If-None-Match`, {
     advice: 'Exactly-once needs a store that refuses to create an object twice. Use another store or server.',
   })
-}
-
-async function secondPut(
-  store: ObjectStore,
-  key: string,
-  body: Uint8Array,
-  retry: Retry,
-): Promise<'created' | 'exists'> {
-  for (;;) {
-    try {
-      return await store.putIfAbsent(key, body)
-    } catch (error) {
-      if (!isRetryable(error)) throw error
-      await retry.clock.sleep(retry.entropy.random() * 100)
-    }
-  }
 }

@@ -45,13 +45,13 @@ class PipelineRun {
   readonly #startMs: number
 
   constructor(spec: PipelineSpec, bindings: RunBindings, rules: ProtocolRules) {
-    const { clock, entropy, log, signal, onProgress } = bindings
+    const { clock, entropy, log, onProgress } = bindings
     this.#spec = spec
     this.#bindings = bindings
     this.#rules = rules
     this.#runId = entropy.nonce()
-    this.#retry = { clock, entropy, log: log.child({ run: this.#runId }), signal }
     this.#state = new RunState(onProgress)
+    this.#retry = { clock, entropy, log: log.child({ run: this.#runId }), signal: this.#state.signal }
     this.#startMs = clock.nowMs()
   }
 

@@ -17,7 +17,7 @@ export class RunState {
   readonly #partitions = new Map<string, PartitionProgress>()
   /** Dead letters that were there before this run, by partition. */
   readonly #deadLettersBefore = new Map<string, number>()
-  #stopping = false
+  readonly #stopping = new AbortController()
   #failure: { readonly error: unknown } | null = null
   #records = 0
   #recordsBefore = 0
@@ -29,7 +29,12 @@ export class RunState {
   }
 
   get isStopping(): boolean {
-    return this.#stopping
+    return this.#stopping.signal.aborted
+  }
+
+  /** Aborted when the run is asked to stop, or has failed: who keeps trying something in vain then gives up. */
+  get signal(): AbortSignal {
+    return this.#stopping.signal
   }
 
   get failure(): { readonly error: unknown } | null {
@@ -42,7 +47,7 @@ export class RunState {
 
   /** Every task cuts what it has and ends. */
   stop(): void {
-    this.#stopping = true
+    this.#stopping.abort()
     for (const wake of this.#waiting) wake()
     this.#waiting.clear()
   }
@@ -62,7 +67,7 @@ export class RunState {
   orStop<T>(promise: Promise<T>): Promise<T | 'stopping'> {
     return new Promise((resolve, reject) => {
       const wake = (): void => resolve('stopping')
-      if (this.#stopping) wake()
+      if (this.isStopping) wake()
       else this.#waiting.add(wake)
       promise.then(
         (value) => {

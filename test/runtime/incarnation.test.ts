@@ -14,9 +14,8 @@ import { PipelineError } from '../../src/errors.ts'
 import type { Source } from '../../src/ports.ts'
 import { memoryStore } from '../../src/testing/memory-store.ts'
 import { rowsSource } from '../../src/testing/rows-source.ts'
-import { systemClock } from '../../src/runtime/system.ts'
 import { Reading, reading } from '../support/reading.ts'
-import { hookedStore, imageOf, rowsIn, start, tablesIn } from '../support/world.ts'
+import { hookedStore, IMPATIENT, imageOf, rowsIn, start, tablesIn } from '../support/world.ts'
 
 function program(options: { name?: string; max?: number; withSilver?: boolean } = {}) {
   const { name = 'readings', max = 100, withSilver = true } = options
@@ -224,7 +223,7 @@ describe('is refused, and nothing is changed:', () => {
 })
 
 function namedSource(identity: string): Source {
-  const source = rowsSource(program(), records).open(systemClock)
+  const source = rowsSource(program(), records).open(IMPATIENT)
   return {
     description: source.description,
     identity,

@@ -1,10 +1,10 @@
 import { deltaFormat } from '../../sinks/delta/delta-format.ts'
 import { readTable } from '../../sinks/delta/read-table.ts'
 import { decodeUtf8 } from '../../src/columns/utf8.ts'
-import type { Log, ObjectStore, SchemaRegistry, Source, StoredObject } from '../../src/ports.ts'
+import type { Clock, Log, ObjectStore, SchemaRegistry, Source, StoredObject } from '../../src/ports.ts'
 import type { RunSummary } from '../../src/runtime/bindings.ts'
 import { runPipeline } from '../../src/runtime/run-pipeline.ts'
-import { systemClock, systemEntropy } from '../../src/runtime/system.ts'
+import { systemEntropy } from '../../src/runtime/system.ts'
 import { rowEncoder } from '../../src/testing/row-encoder.ts'
 import { rowsSource, type TestRecord } from '../../src/testing/rows-source.ts'
 import type { PipelineSpec } from '../../src/topology/node.ts'
@@ -28,11 +28,11 @@ export function start(program: PipelineSpec, options: StartOptions): Promise<Run
   const { lake, records = [], epochRows = 1_000, epochBytes = 1e8, batchRecords = 1_000 } = options
   const binding = rowsSource(program, records)
   return runPipeline(program, {
-    source: options.source ?? binding.open(systemClock),
+    source: options.source ?? binding.open(IMPATIENT),
     registry: options.registry ?? binding.registry,
     lake,
     format: deltaFormat(lake, rowEncoder),
-    clock: systemClock,
+    clock: IMPATIENT,
     entropy: systemEntropy,
     log: options.log ?? SILENT,
     flush: { rowsMax: epochRows, bytesMax: epochBytes, everyMs: null, batchRecordsMax: batchRecords },
@@ -99,6 +99,12 @@ export function hookedStore(inner: ObjectStore, hooks: StoreHooks): ObjectStore 
       hooked('list', prefix, () => inner.list(prefix, startAfter)),
     delete: (key) => hooked('delete', key, () => inner.delete(key)),
   }
+}
+
+/** Nobody waits in a test: a sleep is over when everything else has had its turn. */
+export const IMPATIENT: Clock = {
+  nowMs: () => Date.now(),
+  sleep: () => new Promise((resolve) => setImmediate(resolve)),
 }
 
 export const SILENT: Log = {
