@@ -83,8 +83,11 @@ export class MergeTask {
     return this.#sources.get(task)
   }
 
-  get allEnded(): boolean {
-    return [...this.#sources.values()].every((source) => source.ended)
+  /** Partitions of which another epoch is to be expected: neither idle nor at their end. */
+  get busySources(): number {
+    let busy = 0
+    for (const source of this.#sources.values()) if (!source.idle && !source.ended) busy++
+    return busy
   }
 
   /** Adds one epoch of a partition task. */

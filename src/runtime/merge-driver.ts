@@ -78,9 +78,9 @@ export class MergeDriver {
     await this.#committer.drain()
   }
 
-  /** Results are about as fresh as the slowest partition's last epoch, so a cut waits for one of each. */
+  /** W is the slowest partition's, so a cut waits for as many epochs as there are partitions that may still move it. */
   #isTimeToCut(): boolean {
-    return this.#foldedCount >= this.#options.sources.size || this.#task.allEnded
+    return this.#foldedCount >= this.#task.busySources
   }
 
   #createTask(work: MergeWork | null): MergeTask {
