@@ -87,10 +87,13 @@ describe('an idle partition', { timeout: 10_000 }, () => {
     expect(summary.outcome).toBe('completed')
     // On time by its own watermark, however late it is for the other.
     expect(summary.totals.late).toEqual({})
-    expect(await lastResults(world.lake)).toEqual([
-      [0, 7, 1],
-      [10, 1, 0],
-      [300, 6, 0],
+    const results = await lastResults(world.lake)
+    expect(results[0]).toEqual([0, 7, 1])
+    // How many revisions the others have depends on who came first.
+    expect(results.map(([startMs, rows]) => [startMs, rows])).toEqual([
+      [0, 7],
+      [10, 1],
+      [300, 6],
     ])
   })
 
