@@ -14,6 +14,7 @@ import { WriterSchemas } from '../src/engine/writer-schemas.ts'
 import type { RecordBatch } from '../src/ports.ts'
 import { ALL_RULES } from '../src/runtime/rules.ts'
 import type { PipelineSpec, RowNode, SourceNode, TableNode, TableOptionsSpec } from '../src/topology/node.ts'
+import { runBaseline } from './baseline.ts'
 import { TRIP_SCHEMA_ID, tripBatches, tripSchema } from './trips.ts'
 
 const records = Number(process.argv[2] ?? 1_000_000)
@@ -143,3 +144,10 @@ console.log(`${records} records, ${cpuSeconds.toFixed(2)} CPU-seconds, ${(result
 console.log(`${Math.round(records / cpuSeconds).toLocaleString('en')} records per CPU-second, ${Math.round((cpuSeconds * 1e9) / records)} ns a record`)
 for (const [stage, ns] of stages) console.log(`${String(Math.round(ns / records)).padStart(6)} ns  ${stage}`)
 console.log(`${Math.round(process.memoryUsage().rss / 1e6)} MB resident, of which the input is ${Math.round(batches.reduce((sum, batch) => sum + batch.arena.length, 0) / 1e6)} MB`)
+
+const BASELINE_RECORDS = 20_000
+const baselineSeconds = await runBaseline(tripBatches({ records: BASELINE_RECORDS, spanMs: spanOf(BASELINE_RECORDS) }))
+const baselineRate = BASELINE_RECORDS / baselineSeconds
+console.log(
+  `${Math.round(baselineRate).toLocaleString('en')} records per CPU-second by avsc + parquetjs-lite + Map: Millrace is ${(records / cpuSeconds / baselineRate).toFixed(0)} times as fast`,
+)
