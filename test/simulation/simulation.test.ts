@@ -18,11 +18,11 @@ async function play(seed: number): Promise<void> {
   if (outcome.failures.length > 0) expect.fail(describeFailure(outcome))
 }
 
-describe.runIf(only !== null)('one seed', () => {
-  it(`seed ${only} gives what the oracle says`, () => play(only!))
-})
+// Not by `runIf`: with CI set a test that is skipped is a failure, and these two are never wanted together.
+if (only !== null) it(`seed ${only} gives what the oracle says`, () => play(only))
+else describe('seeds', allSeeds)
 
-describe.runIf(only === null)('seeds', () => {
+function allSeeds(): void {
   for (const { seed, story } of REGRESSIONS) {
     it(`seed ${seed}: ${story}`, () => play(seed))
   }
@@ -52,4 +52,4 @@ describe.runIf(only === null)('seeds', () => {
     }
     for (const [kind, times] of Object.entries(counts)) expect(times, kind).toBeGreaterThan(0)
   })
-})
+}
