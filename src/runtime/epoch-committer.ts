@@ -30,6 +30,7 @@ export class EpochCommitter {
   readonly #published: Map<string, number>
   #recorded: Promise<void> = Promise.resolve()
   #unpublished: Promise<void>[] = []
+  #publishFailure: { readonly error: unknown } | null = null
   #records = 0
 
   /** `tables` are all tables that the task may write to. Everything up to the last record is published. */
@@ -49,9 +50,11 @@ export class EpochCommitter {
 
   /**
    * Starts an epoch's way. Resolves when its record is put and there is room for another; rejects with OwnershipLost
-   * where somebody else has taken over.
+   * where somebody else has taken over, and with the error of an earlier epoch's publication: more records would only make the
+   * redo longer.
    */
   async commit(work: EpochWork): Promise<void> {
+    if (this.#publishFailure !== null) throw this.#publishFailure.error
     const { rules } = this.#context
     const staged = Promise.all([stageFiles(this.#context, work.tables), work.stage()])
     if (!rules.publishAfterRecord) this.#publish(work)
@@ -126,7 +129,9 @@ export class EpochCommitter {
       this.#published.set(path, work.epoch)
     })
     const all = Promise.all(publications).then(() => {})
-    all.catch(() => {})
+    all.catch((error: unknown) => {
+      this.#publishFailure ??= { error }
+    })
     this.#unpublished.push(all)
   }
 }

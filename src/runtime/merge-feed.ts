@@ -5,15 +5,28 @@ export type FeedItem =
   | { readonly kind: 'epoch'; readonly source: SourceEpoch }
   | { readonly kind: 'claim'; readonly task: string; readonly epoch: number }
 
+/** Epochs that the merge has not taken yet: beyond, the partition tasks wait, because their partials are in memory. */
+export const WAITING_EPOCHS_MAX = 32
+
 /** The in-memory way from the partition tasks to the merge task of the same process. */
 export class MergeFeed {
   #items: FeedItem[] = []
   #closed = false
   #wake: (() => void) | null = null
+  #waitingForRoom: (() => void)[] = []
 
   offer(item: FeedItem): void {
     this.#items.push(item)
     this.#wake?.()
+  }
+
+  /** Resolves when the merge has kept up. */
+  async room(): Promise<void> {
+    while (this.#items.length > WAITING_EPOCHS_MAX) {
+      await new Promise<void>((resolve) => {
+        this.#waitingForRoom.push(resolve)
+      })
+    }
   }
 
   /** No partition task will offer anything more in this run. */
@@ -34,10 +47,8 @@ export class MergeFeed {
       })
     }
     this.#wake = null
-    return this.#items.splice(0)
-  }
-
-  get length(): number {
-    return this.#items.length
+    const items = this.#items.splice(0)
+    for (const resolve of this.#waitingForRoom.splice(0)) resolve()
+    return items
   }
 }

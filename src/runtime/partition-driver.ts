@@ -205,6 +205,8 @@ export class PartitionDriver {
     this.#cuts = committed
     // At most two epochs are open: this one and the one that fills up next.
     await previous
+    // A merge that cannot keep up holds the input back. It never waits for the partitions in turn.
+    if (feed !== null) await state.orStop(feed.room())
   }
 
   async #stageDedupe(
