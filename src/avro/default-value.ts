@@ -70,10 +70,15 @@ function misfit(type: AvroType, json: unknown): string | null {
 const FLOAT_NAMES: ReadonlySet<unknown> = new Set(['NaN', 'Infinity', '-Infinity'])
 
 function bytesMisfit(json: unknown, size: number | null): string | null {
-  if (typeof json !== 'string' || [...json].some((char) => char.length > 1 || char.charCodeAt(0) > 255)) {
+  if (typeof json !== 'string' || !isLatin1(json)) {
     return 'bytes are written as a string of the characters U+0000 to U+00FF'
   }
   return size === null || json.length === size ? null : `the type is fixed of ${size} bytes`
+}
+
+function isLatin1(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 255) return false
+  return true
 }
 
 function firstMisfit(parts: readonly (readonly [string, AvroType, unknown])[]): string | null {

@@ -1,7 +1,7 @@
 import type { ColumnType, Field } from '../columns/column-type.ts'
 import { PipelineError, unreachable } from '../errors.ts'
 import { checkDefault } from './default-value.ts'
-import type { AvroType, PrimitiveType, RecordType, UnionType } from './schema-model.ts'
+import type { AvroType, FixedType, PrimitiveType, RecordType, UnionType } from './schema-model.ts'
 import { typeName } from './schema-model.ts'
 
 /**
@@ -72,8 +72,9 @@ function unionColumn(union: UnionType, position: Position): ColumnType {
 
 function columnType(type: AvroType, position: Position): ColumnType {
   position.columns.count++
-  if (position.columns.count > COLUMNS_MAX)
+  if (position.columns.count > COLUMNS_MAX) {
     throw unsupported(position, `is beyond the limit of ${COLUMNS_MAX} columns`)
+  }
   switch (type.kind) {
     case 'record':
       return { kind: 'struct', fields: recordFields(type, position) }
@@ -89,29 +90,18 @@ function columnType(type: AvroType, position: Position): ColumnType {
       }
     case 'enum':
       return { kind: 'enum', symbols: type.symbols }
+    case 'fixed':
+      return fixedColumn(type, position)
     case 'union':
       throw unsupported(position, 'is a union directly inside a union')
-    case 'fixed':
-      if (type.logical?.kind === 'decimal') return decimalColumn(type.logical, position)
-      if (type.logical?.kind === 'uuid') return { kind: 'string' }
-      if (type.logical?.kind === 'duration') {
-        throw unsupported(position, 'is a duration, for which tables have no type', DURATION_ADVICE)
-      }
-      if (type.size === 0) throw unsupported(position, 'is a fixed of 0 bytes')
-      return { kind: 'fixed', size: type.size }
-    default:
-      return primitiveColumn(type, position)
-  }
-}
-
-const DURATION_ADVICE = 'Take the logicalType out of the reader’s schema: the field is then 12 bytes.'
-
-function primitiveColumn(type: PrimitiveType, position: Position): ColumnType {
-  switch (type.kind) {
     case 'null':
       throw unsupported(position, 'can only be null')
     case 'boolean':
       return { kind: 'boolean' }
+    case 'int':
+      return intColumn(type)
+    case 'long':
+      return longColumn(type)
     case 'float':
       return { kind: 'float32' }
     case 'double':
@@ -120,32 +110,33 @@ function primitiveColumn(type: PrimitiveType, position: Position): ColumnType {
       return { kind: 'string' }
     case 'bytes':
       return type.logical?.kind === 'decimal' ? decimalColumn(type.logical, position) : { kind: 'bytes' }
-    case 'int':
-      if (type.logical?.kind === 'date') return { kind: 'date' }
-      if (type.logical?.kind === 'time-millis') return { kind: 'time', unit: 'millis' }
-      return { kind: 'int32' }
-    case 'long':
-      return longColumn(type)
     default:
-      return unreachable(type.kind)
+      return unreachable(type)
   }
 }
 
-function longColumn(type: PrimitiveType): ColumnType {
-  switch (type.logical?.kind) {
-    case 'time-micros':
-      return { kind: 'time', unit: 'micros' }
-    case 'timestamp-millis':
-      return { kind: 'timestamp', unit: 'millis', local: false }
-    case 'timestamp-micros':
-      return { kind: 'timestamp', unit: 'micros', local: false }
-    case 'local-timestamp-millis':
-      return { kind: 'timestamp', unit: 'millis', local: true }
-    case 'local-timestamp-micros':
-      return { kind: 'timestamp', unit: 'micros', local: true }
-    default:
-      return { kind: 'int64' }
+function fixedColumn({ logical, size }: FixedType, position: Position): ColumnType {
+  if (logical?.kind === 'decimal') return decimalColumn(logical, position)
+  if (logical?.kind === 'uuid') return { kind: 'string' }
+  if (logical?.kind === 'duration') {
+    throw unsupported(position, 'is a duration, for which tables have no type', DURATION_ADVICE)
   }
+  if (size === 0) throw unsupported(position, 'is a fixed of 0 bytes')
+  return { kind: 'fixed', size }
+}
+
+const DURATION_ADVICE = 'Take the logicalType out of the reader’s schema: the field is then 12 bytes.'
+
+function intColumn({ logical }: PrimitiveType): ColumnType {
+  if (logical?.kind === 'date') return { kind: 'date' }
+  return logical?.kind === 'time-millis' ? { kind: 'time', unit: 'millis' } : { kind: 'int32' }
+}
+
+function longColumn({ logical }: PrimitiveType): ColumnType {
+  if (logical?.kind === 'time-micros') return { kind: 'time', unit: 'micros' }
+  const timestamp = /^(local-)?timestamp-(millis|micros)$/.exec(logical?.kind ?? '')
+  if (timestamp === null) return { kind: 'int64' }
+  return { kind: 'timestamp', unit: timestamp[2] as 'millis' | 'micros', local: timestamp[1] !== undefined }
 }
 
 function decimalColumn(decimal: { precision: number; scale: number }, position: Position): ColumnType {

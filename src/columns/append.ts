@@ -70,16 +70,10 @@ function fieldAppender(field: Field, path: string): CellAppender {
 }
 
 function presentAppender(type: ColumnType, path: string): CellAppender {
-  switch (type.kind) {
-    case 'list':
-      return listAppender(fieldAppender(type.element, `${path}[]`), path)
-    case 'map':
-      return mapAppender(fieldAppender(type.value, `${path}{}`), path)
-    case 'struct':
-      return type.union === true ? unionAppender(type.fields, path) : structAppender(type.fields, path)
-    default:
-      return scalarAppender(type, path)
-  }
+  if (type.kind === 'list') return listAppender(fieldAppender(type.element, `${path}[]`), path)
+  if (type.kind === 'map') return mapAppender(fieldAppender(type.value, `${path}{}`), path)
+  if (type.kind !== 'struct') return scalarAppender(type, path)
+  return type.union === true ? unionAppender(type.fields, path) : structAppender(type.fields, path)
 }
 
 function structAppender(fields: readonly Field[], path: string): CellAppender {

@@ -23,12 +23,12 @@ export function millisAt(column: Int64Column, row: number): number {
 }
 
 export function stringAt(column: BinaryColumn, row: number): string {
-  return decodeUtf8(column.data, column.offsets[row]!, column.offsets[row + 1]!)
+  return decodeUtf8(column.data, column.offsets[row], column.offsets[row + 1])
 }
 
 /** A copy: the column is overwritten by the next epoch. */
 export function bytesAt(column: BinaryColumn, row: number): Uint8Array {
-  return column.data.slice(column.offsets[row]!, column.offsets[row + 1]!)
+  return column.data.slice(column.offsets[row], column.offsets[row + 1])
 }
 
 export function fixedAt(column: FixedColumn, row: number): Uint8Array {

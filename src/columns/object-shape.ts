@@ -39,17 +39,9 @@ export function kindOf(value: unknown): string {
 
 /** A value in a message, at most a line of it. */
 export function shown(value: unknown): string {
-  switch (typeof value) {
-    case 'string': {
-      const text = value.length > 40 ? `${value.slice(0, 40)}…` : value
-      return JSON.stringify(text)
-    }
-    case 'bigint':
-      return `${value}n`
-    case 'number':
-    case 'boolean':
-      return Object.is(value, -0) ? '-0' : String(value)
-    default:
-      return kindOf(value)
-  }
+  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
+  if (typeof value === 'bigint') return `${value}n`
+  if (typeof value === 'number' || typeof value === 'boolean')
+    return Object.is(value, -0) ? '-0' : String(value)
+  return kindOf(value)
 }

@@ -33,3 +33,7 @@ export function text(value: string): number[] {
   const bytes = Buffer.from(value)
   return [...varint(bytes.length), ...bytes]
 }
+
+export function repeated(byte: number, count: number): number[] {
+  return Array.from({ length: count }, () => byte)
+}

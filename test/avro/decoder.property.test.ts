@@ -9,6 +9,7 @@ import { createBatch } from '../../src/columns/column.ts'
 import type { Column } from '../../src/columns/column.ts'
 import { valueAt } from '../../src/columns/row.ts'
 import { PipelineError } from '../../src/errors.ts'
+import { repeated } from './decode-one.ts'
 import { expected, referenceType, Stricter, textOf } from './reference.ts'
 import type { Schema, SchemaObject } from './schemas.ts'
 import { SchemaMaker } from './schemas.ts'
@@ -57,7 +58,7 @@ function decodeAll(
   const bytes: number[] = []
   for (const [index, message] of messages.entries()) {
     starts[index] = bytes.length
-    bytes.push(...new Array<number>(frame).fill(0xee), ...message)
+    bytes.push(...repeated(0xee, frame), ...message)
     ends[index] = bytes.length
   }
   const arena = Uint8Array.from(bytes)

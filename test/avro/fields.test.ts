@@ -16,6 +16,9 @@ function refusal(schema: unknown): string {
   return 'no error'
 }
 
+const inner = (type: unknown) =>
+  recordOf({ type: 'array', items: { type: 'record', name: 'I', fields: [{ name: 'x', type }] } })
+
 describe('columns of a schema', () => {
   it.each([
     ['int', { kind: 'int32' }],
@@ -95,8 +98,6 @@ describe('columns of a schema', () => {
 })
 
 describe('what no table can hold is refused with its path', () => {
-  const inner = (type: unknown) =>
-    recordOf({ type: 'array', items: { type: 'record', name: 'I', fields: [{ name: 'x', type }] } })
   it.each([
     ['int', 'SCHEMA_UNSUPPORTED: the schema is of type int, and a row is a record'],
     [recordOf(['null', 'R']), 'SCHEMA_UNSUPPORTED: field f contains itself (record R)'],

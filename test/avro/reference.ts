@@ -46,7 +46,7 @@ export function referenceType(schema: Schema): avro.Type {
     wrapUnions: true,
     typeHook: (inner: unknown) => {
       const name = typeof inner === 'string' ? inner : (inner as { type?: unknown }).type
-      return name === 'long' ? LONG : (undefined as never)
+      return name === 'long' ? LONG : undefined
     },
   })
 }

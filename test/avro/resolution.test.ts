@@ -23,6 +23,23 @@ const enumOf = (symbols: readonly string[], extra: object = {}) => ({
 })
 const fixedOf = (name: string, size: number, extra: object = {}) => ({ type: 'fixed', name, size, ...extra })
 
+const recordWith = (fields: readonly object[]) => ({ type: 'record', name: 'R', fields })
+const named = (name: string, type: string, extra: object = {}) => ({
+  type: 'record',
+  name,
+  fields: [{ name: 'x', type }],
+  ...extra,
+})
+const inner = (name: string, extra: object = {}) => recordOf(named(name, 'int', extra))
+const list = (type: string) => recordOf({ type: 'array', items: { type: 'map', values: named('I', type) } })
+const long = (logicalType: string) => ({ type: 'long', logicalType })
+const decimal = (precision: number, scale: number) => ({
+  type: 'bytes',
+  logicalType: 'decimal',
+  precision,
+  scale,
+})
+
 describe('promotion', () => {
   it.each([
     ['int', 'long', varint(-3), -3n],
@@ -58,30 +75,29 @@ describe('promotion', () => {
 })
 
 describe('fields', () => {
-  const record = (fields: readonly object[]) => ({ type: 'record', name: 'R', fields })
   const [a, b, c] = ['a', 'b', 'c'].map((name) => ({ name, type: 'int' }))
 
   it('are found by name, in any order, and the others passed over', () => {
-    expect(decodeOne(record([a!, b!, c!]), record([c!, a!]), [2, 4, 6])).toEqual({ a: 1, c: 3 })
+    expect(decodeOne(recordWith([a!, b!, c!]), recordWith([c!, a!]), [2, 4, 6])).toEqual({ a: 1, c: 3 })
   })
 
   it('are found by the aliases of the reader', () => {
     const renamed = { name: 'z', type: 'int', aliases: ['old', 'b'] }
-    expect(decodeOne(record([a!, b!]), record([renamed, a!]), [2, 4])).toEqual({ a: 1, z: 2 })
+    expect(decodeOne(recordWith([a!, b!]), recordWith([renamed, a!]), [2, 4])).toEqual({ a: 1, z: 2 })
   })
 
   it('may be read twice, and a name goes before an alias', () => {
     const copy = { name: 'z', type: 'long', aliases: ['a'] }
-    expect(decodeOne(record([a!, b!]), record([copy, b!, a!]), [2, 4])).toEqual({ a: 1, b: 2, z: 1n })
+    expect(decodeOne(recordWith([a!, b!]), recordWith([copy, b!, a!]), [2, 4])).toEqual({ a: 1, b: 2, z: 1n })
     const own = { name: 'b', type: 'int', aliases: ['a'] }
-    expect(decodeOne(record([a!, b!]), record([own]), [2, 4])).toEqual({ b: 2 })
+    expect(decodeOne(recordWith([a!, b!]), recordWith([own]), [2, 4])).toEqual({ b: 2 })
   })
 
   it('that the writer does not have need a default', () => {
-    expect(refusal(record([a!]), record([a!, b!]))).toBe(
+    expect(refusal(recordWith([a!]), recordWith([a!, b!]))).toBe(
       'field b: the writer has no such field, and the reader no default for it',
     )
-    expect(decodeOne(record([a!]), record([{ ...b, default: -7 }, a!]), [2])).toEqual({ a: 1, b: -7 })
+    expect(decodeOne(recordWith([a!]), recordWith([{ ...b, default: -7 }, a!]), [2])).toEqual({ a: 1, b: -7 })
   })
 
   it('get defaults of every type', () => {
@@ -126,23 +142,19 @@ describe('fields', () => {
     }
     const fields = Object.entries(defaults).map(([name, [type, json]]) => ({ name, type, default: json }))
     const expected = Object.fromEntries(Object.entries(defaults).map(([name, [, , value]]) => [name, value]))
-    expect(decodeOne(recordOf('int'), record([...fields, { name: 'f', type: 'int' }]), [2])).toEqual({
+    expect(decodeOne(recordOf('int'), recordWith([...fields, { name: 'f', type: 'int' }]), [2])).toEqual({
       ...expected,
       f: 1,
     })
   })
 
   it('nested in a record, a list or a map are named by their path', () => {
-    const inner = (type: string) => ({ type: 'record', name: 'I', fields: [{ name: 'x', type }] })
-    const list = (type: string) => recordOf({ type: 'array', items: { type: 'map', values: inner(type) } })
+    recordOf({ type: 'array', items: { type: 'map', values: named('I', type) } })
     expect(refusal(list('string'), list('int'))).toBe('field f[]{}.x: string cannot be read as int')
   })
 })
 
 describe('named types', () => {
-  const inner = (name: string, extra: object = {}) =>
-    recordOf({ type: 'record', name, fields: [{ name: 'x', type: 'int' }], ...extra })
-
   it('match without their namespaces, or by an alias of the reader', () => {
     expect(decodeOne(inner('a.b.I'), inner('c.I'), [2])).toEqual({ f: { x: 1 } })
     expect(decodeOne(inner('a.b.I'), inner('J', { aliases: ['a.b.I'] }), [2])).toEqual({ f: { x: 1 } })
@@ -217,21 +229,12 @@ describe('unions', () => {
   })
 
   it('tell records apart by name', () => {
-    const record = (name: string, type: string) => ({ type: 'record', name, fields: [{ name: 'x', type }] })
-    const [a, b] = [record('A', 'int'), record('B', 'string')]
+    const [a, b] = [named('A', 'int'), named('B', 'string')]
     expect(readAs([a, b], [b, a], [2, 2, 97])).toEqual({ f: { B: { x: 'a' } } })
   })
 })
 
 describe('logical types', () => {
-  const long = (logicalType: string) => ({ type: 'long', logicalType })
-  const decimal = (precision: number, scale: number) => ({
-    type: 'bytes',
-    logicalType: 'decimal',
-    precision,
-    scale,
-  })
-
   it('may be added or left out', () => {
     expect(readAs('long', long('timestamp-millis'), [2])).toEqual({ f: 1 })
     expect(readAs(long('timestamp-millis'), 'long', [2])).toEqual({ f: 1n })
