@@ -4,6 +4,7 @@ import { parseAvroSchema } from '../avro/schema-model.ts'
 import { compilePlan, type Plan, tableShapesOf } from '../engine/plan.ts'
 import { sumTotals, type Totals } from '../engine/totals.ts'
 import { WriterSchemas } from '../engine/writer-schemas.ts'
+import { messageOf, PipelineError } from '../errors.ts'
 import type { SourcePartition } from '../ports.ts'
 import { fingerprintOf } from '../topology/fingerprint.ts'
 import type { PipelineSpec } from '../topology/node.ts'
@@ -71,6 +72,7 @@ class PipelineRun {
   async #run(): Promise<RunSummary> {
     const { source, lake } = this.#bindings
     const partitions = await retrying(this.#retry, `partitions of ${source.description}`, () => source.partitions())
+    refuseTaskName(partitions)
     const topics = [...new Set(partitions.map((partition) => partition.topic))]
     const plan = compilePlan(this.#spec, topics)
     await probeStore(lake, this.#retry)
@@ -228,9 +230,17 @@ class PipelineRun {
     mergeDriver: MergeDriver | null,
     feed: MergeFeed,
   ): Promise<void> {
-    const guard = (work: Promise<void>): Promise<void> => work.catch((error: unknown) => this.#state.fail(error))
+    const guard = (work: Promise<void>): Promise<void> => work.catch((error: unknown) => this.#fail(error))
     const partitions = Promise.all(drivers.map((driver) => guard(driver.run()))).then(() => feed.close())
     await Promise.all([partitions, mergeDriver === null ? null : guard(mergeDriver.run())])
+  }
+
+  /** The first failure is what the run ends with; the others would be seen by nobody. */
+  #fail(error: unknown): void {
+    const first = this.#state.failure
+    this.#state.fail(error)
+    if (first === null || first.error === error || error instanceof OwnershipLost) return
+    this.#retry.log.warn({ error: messageOf(error) }, 'another task failed too')
   }
 
   /** A table that got no row in this incarnation exists all the same, and has none of its predecessor's. */
@@ -258,6 +268,15 @@ class PipelineRun {
       tables,
     }
   }
+}
+
+/** The chain of the merge lies beside those of the partitions. */
+function refuseTaskName(partitions: readonly SourcePartition[]): void {
+  const taken = partitions.find(({ id }) => id === MERGE_TASK)
+  if (taken === undefined) return
+  throw new PipelineError('TASK_NAME_TAKEN', `topic ${taken.topic} has a partition ${taken.id}, which is the name of the merge`, {
+    advice: 'Record the topic under another name.',
+  })
 }
 
 function hasPending(context: TaskContext, task: string, tail: ChainTail): boolean {

@@ -62,12 +62,38 @@ export async function takeOver(context: TaskContext, chain: Chain, tables: reado
   if (rules.claimBeforeWork && rules.claimIsHead && !claimHolds(tail.epochs, claim)) {
     throw new OwnershipLost(chain.task)
   }
+  refuseChainBehindTables(context, chain.task, tail, tables)
   // Only where the rule is taken out: what a later owner wrote is not restored.
   const records = tail.records.filter((record) => record.epoch <= claim)
   await redo(context, chain.task, records, tables)
   const last = records.findLast((record) => record.kind === 'data') ?? null
   context.log.debug({ task: chain.task, claim, restoredFrom: last?.epoch ?? null }, 'took over')
   return { claim, nonce, last, recordsRead: records }
+}
+
+/**
+ * An epoch is in a table only when its record is in the chain. Where it is not, somebody has deleted records, or brought back an
+ * older copy of them: the table would take what we publish for what it has already, or get rows twice.
+ */
+function refuseChainBehindTables(
+  context: TaskContext,
+  task: string,
+  tail: ChainTail,
+  tables: readonly string[],
+): void {
+  const last = tail.last?.epoch ?? -1
+  for (const path of tables) {
+    const marker = context.publishers.get(path)!.markerOf(context.keys.appId(task))
+    if (marker <= last) continue
+    throw new PipelineError(
+      'CHAIN_BEHIND',
+      `table ${path} has epoch ${marker} of ${task}, but the last record of its chain is ${last < 0 ? 'missing' : last}`,
+      {
+        advice:
+          'Objects below _millrace/ were deleted, or are an older copy. Restore them, or begin again with --fresh or in another --lake.',
+      },
+    )
+  }
 }
 
 async function headOf(chain: Chain): Promise<number> {

@@ -207,6 +207,29 @@ describe('is refused, and nothing is changed:', () => {
     })
   })
 
+  it('a lake whose chains were deleted, or are an older copy than the tables', async () => {
+    const lake = memoryStore()
+    await start(program(), { lake, records, epochRows: 7 })
+    const before = await tablesIn(lake, program())
+    const chain = (await lake.list('_millrace/readings/000001/readings-1/')).map(({ key }) => key)
+    for (const key of chain.slice(2)) await lake.delete(key)
+    await expect(start(program(), { lake, records })).rejects.toMatchObject({ code: 'CHAIN_BEHIND' })
+    for (const { key } of await lake.list('_millrace/')) await lake.delete(key)
+    await expect(start(program(), { lake, records })).rejects.toMatchObject({ code: 'CHAIN_BEHIND' })
+    expect(await tablesIn(lake, program())).toEqual(before)
+    expect(await start(program(), { lake, records, fresh: true })).toMatchObject({ outcome: 'completed' })
+    expect(await tablesIn(lake, program())).toEqual(before)
+  })
+
+  it('a topic whose partition has the name of the merge', async () => {
+    const source = namedSource('one')
+    const partition = { id: 'merge-0', topic: 'merge', partition: 0 }
+    const renamed: Source = { ...source, partitions: () => Promise.resolve([partition]) }
+    await expect(start(program(), { lake: memoryStore(), source: renamed })).rejects.toMatchObject({
+      code: 'TASK_NAME_TAKEN',
+    })
+  })
+
   it('another recording', async () => {
     const lake = memoryStore()
     await start(program(), { lake, source: namedSource('one') })
