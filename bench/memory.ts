@@ -26,7 +26,9 @@ writeFileSync(join(folder, 'registry', `${TRIP_SCHEMA_ID}-trip.avsc`), JSON.stri
 makeRecording()
 
 const peak = await replay()
-console.log(`${records.toLocaleString('en')} records: ${peak.seconds.toFixed(1)} s, ${peak.megabytes} MB at most`)
+console.log(
+  `${records.toLocaleString('en')} records: ${peak.seconds.toFixed(1)} s, ${peak.megabytes} MB at most`,
+)
 
 function makeRecording(): void {
   const writer = createRecordingWriter(recordingPath)
@@ -34,7 +36,11 @@ function makeRecording(): void {
   const span = (SPAN_MS_PER_MILLION * PART_RECORDS) / 1_000_000
   for (let made = 0; made < records; made += PART_RECORDS) {
     const count = Math.min(PART_RECORDS, records - made)
-    for (const batch of tripBatches({ records: count, spanMs: span, startMs: (made / PART_RECORDS) * span })) {
+    for (const batch of tripBatches({
+      records: count,
+      spanMs: span,
+      startMs: (made / PART_RECORDS) * span,
+    })) {
       for (let i = 0; i < batch.count; i++) {
         const partition = i % PARTITIONS
         writer.append({
@@ -57,7 +63,18 @@ function replay(): Promise<{ readonly seconds: number; readonly megabytes: numbe
   const bin = fileURLToPath(new URL('../bin/millrace.js', import.meta.url))
   if (!existsSync(new URL('../dist', import.meta.url))) throw new Error('run `npm run build` first')
   const program = fileURLToPath(new URL('taxi.ts', import.meta.url))
-  const args = [bin, 'replay', program, '--recording', recordingPath, '--lake', join(folder, 'lake'), '--log-level', 'error', ...process.argv.slice(3)]
+  const args = [
+    bin,
+    'replay',
+    program,
+    '--recording',
+    recordingPath,
+    '--lake',
+    join(folder, 'lake'),
+    '--log-level',
+    'error',
+    ...process.argv.slice(3),
+  ]
   const started = performance.now()
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] })
   let peakKb = 0

@@ -33,7 +33,12 @@ const source: SourceNode = {
   name: 'trips',
   schema: { avro: tripSchema },
   eventTime: 'pickupAt',
-  watermark: { kind: 'bounded-out-of-orderness', boundMs: 30_000, idleAfterMs: null, futureLimitMs: 86_400_000 },
+  watermark: {
+    kind: 'bounded-out-of-orderness',
+    boundMs: 30_000,
+    idleAfterMs: null,
+    futureLimitMs: 86_400_000,
+  },
 }
 const paid: RowNode = {
   kind: 'filter',
@@ -92,7 +97,14 @@ interface Result {
 }
 
 function run(batches: readonly RecordBatch[]): Result {
-  const origin = { topics: ['trips'], topicIndex: 0, partition: 0, pipeline: 'bench', incarnation: 1, task: 'trips-0' }
+  const origin = {
+    topics: ['trips'],
+    topicIndex: 0,
+    partition: 0,
+    pipeline: 'bench',
+    incarnation: 1,
+    task: 'trips-0',
+  }
   const task = new PartitionTask(plan, origin, schemas, null)
   const merge = new MergeTask(plan, ['trips-0'], null, ALL_RULES)
   let epoch = 0
@@ -140,13 +152,21 @@ const result = run(batches)
 const cpu = process.cpuUsage(cpuBefore)
 const cpuSeconds = (cpu.user + cpu.system) / 1e6
 
-console.log(`${records} records, ${cpuSeconds.toFixed(2)} CPU-seconds, ${(result.fileBytes / 1e6).toFixed(0)} MB written, ${result.goldRows} gold rows`)
-console.log(`${Math.round(records / cpuSeconds).toLocaleString('en')} records per CPU-second, ${Math.round((cpuSeconds * 1e9) / records)} ns a record`)
+console.log(
+  `${records} records, ${cpuSeconds.toFixed(2)} CPU-seconds, ${(result.fileBytes / 1e6).toFixed(0)} MB written, ${result.goldRows} gold rows`,
+)
+console.log(
+  `${Math.round(records / cpuSeconds).toLocaleString('en')} records per CPU-second, ${Math.round((cpuSeconds * 1e9) / records)} ns a record`,
+)
 for (const [stage, ns] of stages) console.log(`${String(Math.round(ns / records)).padStart(6)} ns  ${stage}`)
-console.log(`${Math.round(process.memoryUsage().rss / 1e6)} MB resident, of which the input is ${Math.round(batches.reduce((sum, batch) => sum + batch.arena.length, 0) / 1e6)} MB`)
+console.log(
+  `${Math.round(process.memoryUsage().rss / 1e6)} MB resident, of which the input is ${Math.round(batches.reduce((sum, batch) => sum + batch.arena.length, 0) / 1e6)} MB`,
+)
 
 const BASELINE_RECORDS = 20_000
-const baselineSeconds = await runBaseline(tripBatches({ records: BASELINE_RECORDS, spanMs: spanOf(BASELINE_RECORDS) }))
+const baselineSeconds = await runBaseline(
+  tripBatches({ records: BASELINE_RECORDS, spanMs: spanOf(BASELINE_RECORDS) }),
+)
 const baselineRate = BASELINE_RECORDS / baselineSeconds
 console.log(
   `${Math.round(baselineRate).toLocaleString('en')} records per CPU-second by avsc + parquetjs-lite + Map: Millrace is ${(records / cpuSeconds / baselineRate).toFixed(0)} times as fast`,

@@ -1,4 +1,15 @@
-import { boundedOutOfOrderness, bronze, days, gold, minutes, pipeline, seconds, silver, stream, tumbling } from 'millrace'
+import {
+  boundedOutOfOrderness,
+  bronze,
+  days,
+  gold,
+  minutes,
+  pipeline,
+  seconds,
+  silver,
+  stream,
+  tumbling,
+} from 'millrace'
 import { Trip } from '../schemas/trip.ts'
 
 const trips = stream('trips', Trip, {

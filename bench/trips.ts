@@ -27,7 +27,9 @@ export function tripBatches({ records, spanMs, startMs = 0 }: TripOptions): read
   for (let first = 0; first < records; first += BATCH_RECORDS) {
     const count = Math.min(BATCH_RECORDS, records - first)
     const values = Array.from({ length: count }, (_, i) =>
-      type.toBuffer(tripOf(first + i, START_MS + startMs + Math.floor(((first + i) / records) * spanMs), random)),
+      type.toBuffer(
+        tripOf(first + i, START_MS + startMs + Math.floor(((first + i) / records) * spanMs), random),
+      ),
     )
     batches.push(batchOf(values, first))
   }

@@ -31,13 +31,19 @@ function readSource(path: string): SourceFile {
   return {
     path,
     text,
-    imports: [...specifiers(/^(?:import|export)\b[^'";]*?\bfrom '([^']+)'/gm), ...specifiers(/^import '([^']+)'/gm), ...dynamic],
+    imports: [
+      ...specifiers(/^(?:import|export)\b[^'";]*?\bfrom '([^']+)'/gm),
+      ...specifiers(/^import '([^']+)'/gm),
+      ...dynamic,
+    ],
     runtimeImports: [...specifiers(/^(?:import|export)\s+(?!type\b)[^'";]*?\bfrom '([^']+)'/gm), ...dynamic],
   }
 }
 
 const layerOf = (path: string): string =>
-  path.startsWith('src/') && path.split('/').length > 2 ? path.split('/').slice(0, 2).join('/') : path.split('/')[0]!
+  path.startsWith('src/') && path.split('/').length > 2
+    ? path.split('/').slice(0, 2).join('/')
+    : path.split('/')[0]!
 
 /** What the files of a folder may import, beside themselves, src/ports.ts and src/errors.ts. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
@@ -71,7 +77,14 @@ describe('the layers', () => {
     for (const { path, text, imports } of files.filter(({ path }) => pure.includes(layerOf(path)))) {
       for (const name of imports) if (!name.endsWith('.ts')) wrong.push(`${path} → ${name}`)
       const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
-      for (const word of [/\bDate\.now\b/, /\bMath\.random\b/, /\basync\b/, /\bawait\b/, /\bPromise\b/, /\bperformance\./]) {
+      for (const word of [
+        /\bDate\.now\b/,
+        /\bMath\.random\b/,
+        /\basync\b/,
+        /\bawait\b/,
+        /\bPromise\b/,
+        /\bperformance\./,
+      ]) {
         if (word.test(code)) wrong.push(`${path}: ${word.source}`)
       }
     }
@@ -84,7 +97,12 @@ describe('the layers', () => {
       const packages = new Set(
         imports
           .filter((name) => !name.endsWith('.ts') && !name.startsWith('node:'))
-          .map((name) => name.split('/').slice(0, name.startsWith('@') ? 2 : 1).join('/')),
+          .map((name) =>
+            name
+              .split('/')
+              .slice(0, name.startsWith('@') ? 2 : 1)
+              .join('/'),
+          ),
       )
       for (const name of packages) importers.set(name, [...(importers.get(name) ?? []), path])
     }
@@ -97,7 +115,9 @@ describe('the layers', () => {
   })
 
   it('have no cycle between files at run time', () => {
-    const graph = new Map(files.map(({ path, runtimeImports }) => [path, runtimeImports.filter((name) => name.endsWith('.ts'))]))
+    const graph = new Map(
+      files.map(({ path, runtimeImports }) => [path, runtimeImports.filter((name) => name.endsWith('.ts'))]),
+    )
     const done = new Set<string>()
     const cycles: string[] = []
     const visit = (path: string, trail: readonly string[]): void => {
@@ -114,7 +134,13 @@ describe('the layers', () => {
   })
 
   it('have no file that nothing imports', () => {
-    const entries = ['src/index.ts', 'src/testing/index.ts', 'src/cli/main.ts', 'consumers/recording/index.ts', 'sinks/directory.ts']
+    const entries = [
+      'src/index.ts',
+      'src/testing/index.ts',
+      'src/cli/main.ts',
+      'consumers/recording/index.ts',
+      'sinks/directory.ts',
+    ]
     const outside = ['test', 'bench', 'examples'].flatMap((folder) =>
       readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
         .filter((name) => name.endsWith('.ts') && !name.includes('node_modules'))
@@ -128,7 +154,9 @@ describe('the layers', () => {
 
 describe('the repository', () => {
   it('speaks of no machine', () => {
-    const wrong = files.filter(({ text }) => /\/(?:work|root|home\/[a-z]+)\//.test(text)).map(({ path }) => path)
+    const wrong = files
+      .filter(({ text }) => /\/(?:work|root|home\/[a-z]+)\//.test(text))
+      .map(({ path }) => path)
     expect(wrong.map((path) => relative('.', path))).toEqual([])
   })
 })

@@ -26,7 +26,8 @@ export function assertContiguous(task: string, epochs: readonly number[]): void 
   for (let i = 1; i < epochs.length; i++) {
     if (epochs[i] !== epochs[i - 1]! + 1) {
       throw new PipelineError('CHAIN_GAP', `the chain of ${task} has no record ${epochs[i - 1]! + 1}`, {
-        advice: 'The lake was changed by something else than Millrace. Restore the object, or begin again with --fresh.',
+        advice:
+          'The lake was changed by something else than Millrace. Restore the object, or begin again with --fresh.',
       })
     }
   }
@@ -45,7 +46,9 @@ export function decideRedo(
   return records.filter(
     (record): record is DataRecord =>
       record.kind === 'data' &&
-      Object.entries(record.files).some(([path, files]) => files.length > 0 && (markers.get(path) ?? -1) < record.epoch),
+      Object.entries(record.files).some(
+        ([path, files]) => files.length > 0 && (markers.get(path) ?? -1) < record.epoch,
+      ),
   )
 }
 

@@ -83,21 +83,26 @@ export function encodeRecord(record: ChainRecord): string {
 
 /** Reads what `encodeRecord` wrote. Throws RECORD_UNREADABLE, naming the key. */
 export function decodeRecord(key: string, text: string): ChainRecord {
-  let record: ChainRecord
+  let record: { readonly version?: unknown }
   try {
-    record = JSON.parse(text, readInfinity) as ChainRecord
+    record = JSON.parse(text, readInfinity) as { readonly version?: unknown }
   } catch (error) {
     throw new PipelineError('RECORD_UNREADABLE', `checkpoint record ${key} is not JSON`, {
       cause: error,
-      advice: 'The lake was changed by something else than Millrace. Restore the object, or begin again with --fresh.',
+      advice:
+        'The lake was changed by something else than Millrace. Restore the object, or begin again with --fresh.',
     })
   }
   if (record.version !== RECORD_VERSION) {
-    throw new PipelineError('RECORD_VERSION', `checkpoint record ${key} has version ${String(record.version)}`, {
-      advice: `This Millrace reads version ${RECORD_VERSION}. Run the version that wrote it, or begin again with --fresh.`,
-    })
+    throw new PipelineError(
+      'RECORD_VERSION',
+      `checkpoint record ${key} has version ${JSON.stringify(record.version)}`,
+      {
+        advice: `This Millrace reads version ${RECORD_VERSION}. Run the version that wrote it, or begin again with --fresh.`,
+      },
+    )
   }
-  return record
+  return record as ChainRecord
 }
 
 /** For staged state too. */

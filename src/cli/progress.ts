@@ -26,7 +26,12 @@ const RATE_SPAN_MS = 2_000
 /** A bar on one line of a terminal: share, rows, rows/s, watermark, dead letters. */
 export function progressBar({ channel, total, nowMs }: ProgressOptions): ProgressDisplay {
   const rate = rateMeter(nowMs)
-  let latest: RunProgress = { records: 0, recordsBefore: 0, watermarkMs: Number.NEGATIVE_INFINITY, deadLetters: 0 }
+  let latest: RunProgress = {
+    records: 0,
+    recordsBefore: 0,
+    watermarkMs: Number.NEGATIVE_INFINITY,
+    deadLetters: 0,
+  }
   const width = channel.width ?? 80
   const bar = new SingleBar({
     stream: channel.stream,

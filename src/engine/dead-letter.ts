@@ -1,8 +1,20 @@
 import { type ColumnBatch, createBatch, setValid } from '../columns/column.ts'
 import type { Field } from '../columns/column-type.ts'
-import { appendBytes, appendInt32, appendNull, appendText, binaryColumn, int32Column } from '../columns/write.ts'
+import {
+  appendBytes,
+  appendInt32,
+  appendNull,
+  appendText,
+  binaryColumn,
+  int32Column,
+} from '../columns/write.ts'
 import type { RecordBatch } from '../ports.ts'
-import { appendRecordColumns, RECORD_COLUMN_COUNT, type RecordOrigin, recordFields } from './record-columns.ts'
+import {
+  appendRecordColumns,
+  RECORD_COLUMN_COUNT,
+  type RecordOrigin,
+  recordFields,
+} from './record-columns.ts'
 
 /** Why a record or a row went no further. */
 export type DeadLetterReason =
@@ -68,8 +80,16 @@ export class DeadLetterBatch {
   append(letter: DeadLetter, records: RecordBatch, schemaIds: Int32Array): void {
     const columns = this.batch.columns
     this.#record[0] = letter.record
-    appendRecordColumns(columns.slice(0, RECORD_COLUMN_COUNT), records, this.#origin, this.#record, schemaIds, 1)
-    const [value, reason, stage, message, stack, pipeline, incarnation, task] = columns.slice(RECORD_COLUMN_COUNT)
+    appendRecordColumns(
+      columns.slice(0, RECORD_COLUMN_COUNT),
+      records,
+      this.#origin,
+      this.#record,
+      schemaIds,
+      1,
+    )
+    const [value, reason, stage, message, stack, pipeline, incarnation, task] =
+      columns.slice(RECORD_COLUMN_COUNT)
     const end = records.valueEnd[letter.record]!
     if (end < 0) appendNull(value!)
     else {

@@ -64,29 +64,25 @@ function compileRange(path: FieldPath, min: Bound, max: Bound): Test {
   // Numbers that fit a double are compared as doubles where they lie; NaN fails both comparisons.
   const low = min === null ? -Infinity : Number(min)
   const high = max === null ? Infinity : Number(max)
-  switch (type.kind) {
-    case 'int32':
-    case 'date':
-      return (column, row) => {
-        assert(column.storage === 'int32', 'int32 expected')
-        const value = column.values[row]!
-        return value >= low && value <= high
-      }
-    case 'float32':
-    case 'float64':
-      return (column, row) => {
-        assert(column.storage === 'float32' || column.storage === 'float64', 'float expected')
-        const value = column.values[row]!
-        return value >= low && value <= high
-      }
-    case 'decimal':
-      return compileDecimalRange(min, max, type.scale)
-    default:
-      return (column, row) => {
-        const value = valueAt(column, row)
-        assert(typeof value === 'number' || typeof value === 'bigint', `${path.path} has no order`)
-        return (min === null || value >= min) && (max === null || value <= max)
-      }
+  if (type.kind === 'int32' || type.kind === 'date') {
+    return (column, row) => {
+      assert(column.storage === 'int32', 'int32 expected')
+      const value = column.values[row]!
+      return value >= low && value <= high
+    }
+  }
+  if (type.kind === 'float32' || type.kind === 'float64') {
+    return (column, row) => {
+      assert(column.storage === 'float32' || column.storage === 'float64', 'float expected')
+      const value = column.values[row]!
+      return value >= low && value <= high
+    }
+  }
+  if (type.kind === 'decimal') return compileDecimalRange(min, max, type.scale)
+  return (column, row) => {
+    const value = valueAt(column, row)
+    assert(typeof value === 'number' || typeof value === 'bigint', `${path.path} has no order`)
+    return (min === null || value >= min) && (max === null || value <= max)
   }
 }
 

@@ -17,9 +17,15 @@ export function resolveFieldPath(fields: readonly Field[], path: string, step: s
   for (const name of path.split('.')) {
     if (found !== null) {
       if (found.type.kind !== 'struct' || found.nullable) {
-        throw new PipelineError('FIELD_UNKNOWN', `${step}: ${path} goes through ${found.name}, which is not a record`, {
-          advice: found.nullable ? 'A record that may be null has to be taken apart in a map step first.' : 'Name a field of a record.',
-        })
+        throw new PipelineError(
+          'FIELD_UNKNOWN',
+          `${step}: ${path} goes through ${found.name}, which is not a record`,
+          {
+            advice: found.nullable
+              ? 'A record that may be null has to be taken apart in a map step first.'
+              : 'Name a field of a record.',
+          },
+        )
       }
       level = found.type.fields
     }

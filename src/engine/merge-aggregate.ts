@@ -51,7 +51,10 @@ export class MergeAggregate {
   fold(json: PanesJson): void {
     foldPanes(json, this.plan.keyFields, this.#scratch, this.#panes, (pane) => {
       this.#reserve(pane + 1)
-      assert(this.#isClosed[pane] === 0, `a row came to a window of ${this.plan.node.name} that all partitions had passed`)
+      assert(
+        this.#isClosed[pane] === 0,
+        `a row came to a window of ${this.plan.node.name} that all partitions had passed`,
+      )
       this.#changed[pane] = 1
       this.#nextFireMs = Math.min(this.#nextFireMs, this.#closeMsOf(pane))
     })

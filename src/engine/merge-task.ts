@@ -135,7 +135,9 @@ export class MergeTask {
   }
 
   snapshot(): MergeSnapshot {
-    return Object.fromEntries(this.#aggregates.map((aggregate) => [aggregate.plan.node.name, aggregate.snapshot()]))
+    return Object.fromEntries(
+      this.#aggregates.map((aggregate) => [aggregate.plan.node.name, aggregate.snapshot()]),
+    )
   }
 
   restore(snapshot: MergeSnapshot): void {

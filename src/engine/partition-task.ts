@@ -100,11 +100,14 @@ export class PartitionTask implements StepReport {
     this.#dataColumns = this.#frame.batch.columns.slice(0, plan.sourceFields.length)
     this.#recordColumns = this.#frame.batch.columns.slice(plan.sourceFields.length)
     this.#steps = this.#createSteps()
-    this.#windows = plan.aggregates.map((aggregate) => new WindowStep(aggregate, this.#frameOf(aggregate.frame)))
+    this.#windows = plan.aggregates.map(
+      (aggregate) => new WindowStep(aggregate, this.#frameOf(aggregate.frame)),
+    )
     this.#silver = plan.silver.map(() => new Selection())
     this.#letters = new DeadLetterBatch(origin)
     const { watermark } = plan.spec.source
-    this.#tracker = watermark === null ? null : new WatermarkTracker(watermark, state?.watermarkMs ?? -Infinity)
+    this.#tracker =
+      watermark === null ? null : new WatermarkTracker(watermark, state?.watermarkMs ?? -Infinity)
     const breaker = plan.spec.circuitBreaker
     this.#circuit = breaker === null ? null : new CircuitBreaker(breaker, origin.task, state?.circuit ?? null)
     this.#counts = Counts.from(state?.totals ?? null)
@@ -213,11 +216,19 @@ export class PartitionTask implements StepReport {
     this.#plan.silver.forEach((table, i) => {
       const frame = this.#frameOf(table.frame)
       const fields = table.shape.fields.length - 1
-      const columns = [...frame.batch.columns.slice(0, fields), constantTime(table.shape, frame.batch.length, cutMs)]
+      const columns = [
+        ...frame.batch.columns.slice(0, fields),
+        constantTime(table.shape, frame.batch.length, cutMs),
+      ]
       const selection = this.#silver[i]!
       const all = selection.count === frame.batch.length
       const batch = { length: frame.batch.length, columns }
-      tables.push({ shape: table.shape, batch, selection: all ? null : selection.rows, count: selection.count })
+      tables.push({
+        shape: table.shape,
+        batch,
+        selection: all ? null : selection.rows,
+        count: selection.count,
+      })
     })
     const letters = this.#letters.batch
     const processedAt = constantTime(this.#plan.deadLetters, letters.length, cutMs)
@@ -241,7 +252,8 @@ export class PartitionTask implements StepReport {
       const node = this.#plan.steps[i]!.node
       assert(node.kind === 'dedupe', 'only dedupe steps have a set')
       any = true
-      steps[node.name] = kind === 'changes' ? step.dedupe.takeChanges() : step.dedupe.takeSnapshot(this.watermarkMs)
+      steps[node.name] =
+        kind === 'changes' ? step.dedupe.takeChanges() : step.dedupe.takeSnapshot(this.watermarkMs)
     })
     return any ? { kind, steps } : null
   }
@@ -308,7 +320,14 @@ export class PartitionTask implements StepReport {
     }
     const rows = this.#frame.batch.length - this.#frame.base
     if (this.#recordColumns.length > 0 && rows > 0) {
-      appendRecordColumns(this.#recordColumns, batch, this.#origin, this.#frame.records, this.#schemaIds, rows)
+      appendRecordColumns(
+        this.#recordColumns,
+        batch,
+        this.#origin,
+        this.#frame.records,
+        this.#schemaIds,
+        rows,
+      )
     }
   }
 
@@ -317,7 +336,13 @@ export class PartitionTask implements StepReport {
     assert(writer !== undefined, `schema ${schemaId} was not asked for`)
     if (writer.kind === 'refused') {
       for (let record = from; record < to; record++) {
-        this.#refuseRecord({ record, reason: writer.reason, stage: 'decode', message: writer.message, stack: null })
+        this.#refuseRecord({
+          record,
+          reason: writer.reason,
+          stage: 'decode',
+          message: writer.message,
+          stack: null,
+        })
       }
       return
     }
@@ -349,7 +374,8 @@ export class PartitionTask implements StepReport {
     let message = 'the value does not begin with the frame of a schema registry (a zero byte and a schema id)'
     if (batch.valueEnd[record]! < 0) message = 'the value is null (a tombstone)'
     else if (bytes === 0) message = 'the value is empty'
-    else if (bytes < FRAME_BYTES) message = `the value has ${bytes} bytes, less than the frame of a schema registry`
+    else if (bytes < FRAME_BYTES)
+      message = `the value has ${bytes} bytes, less than the frame of a schema registry`
     this.#refuseRecord({ record, reason: 'undecodable', stage: 'decode', message, stack: null })
   }
 

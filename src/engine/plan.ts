@@ -86,7 +86,12 @@ export function compilePlan(spec: PipelineSpec, topics: readonly string[]): Plan
       path: DEAD_LETTERS_PATH,
       fields: deadLetterFields(topics),
       partitionBy: [],
-      options: { compression: 'snappy', rowGroupRows: 250_000, fileRowsMax: 250_000, dictionary: ['reason', 'stage', 'pipeline', 'task'] },
+      options: {
+        compression: 'snappy',
+        rowGroupRows: 250_000,
+        fileRowsMax: 250_000,
+        dictionary: ['reason', 'stage', 'pipeline', 'task'],
+      },
     },
   }
 }
@@ -100,9 +105,13 @@ function resolveEventTime(spec: PipelineSpec, fields: readonly Field[]): FieldPa
   if (spec.source.eventTime === null) return null
   const path = resolveFieldPath(fields, spec.source.eventTime, `stream ${spec.source.name}`)
   if (path.field.type.kind !== 'timestamp') {
-    throw new PipelineError('EVENT_TIME_TYPE', `stream ${spec.source.name}: ${path.path} is not a timestamp`, {
-      advice: 'Event time needs a field of logical type timestamp-millis or timestamp-micros.',
-    })
+    throw new PipelineError(
+      'EVENT_TIME_TYPE',
+      `stream ${spec.source.name}: ${path.path} is not a timestamp`,
+      {
+        advice: 'Event time needs a field of logical type timestamp-millis or timestamp-micros.',
+      },
+    )
   }
   return path
 }
@@ -200,7 +209,8 @@ class PlanCompiler {
     for (const { name } of fields) {
       if (seen.has(name.toLowerCase())) {
         throw new PipelineError('COLUMN_TWICE', `table ${path} would have the column ${name} twice`, {
-          advice: 'Column names differ by more than case. Rename the field in a map step, or name the aggregate otherwise.',
+          advice:
+            'Column names differ by more than case. Rename the field in a map step, or name the aggregate otherwise.',
         })
       }
       seen.add(name.toLowerCase())

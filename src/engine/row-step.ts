@@ -35,7 +35,12 @@ export interface RowStep {
 type RunStep = Pick<RowStep, 'run'>
 
 /** Makes the runner of any step but `late`, whose rows come from its aggregate. */
-export function createRowStep(plan: StepPlan, inputFields: readonly Field[], inputFrame: Frame, output: Selection): RowStep {
+export function createRowStep(
+  plan: StepPlan,
+  inputFields: readonly Field[],
+  inputFrame: Frame,
+  output: Selection,
+): RowStep {
   const node = plan.node
   switch (node.kind) {
     case 'expect':
@@ -49,7 +54,12 @@ export function createRowStep(plan: StepPlan, inputFields: readonly Field[], inp
     case 'dedupe': {
       const fields = node.by.map((by) => resolveFieldPath(inputFields, by, node.name).field)
       const dedupe = new DedupeSet(fields, node.withinMs)
-      return { frame: inputFrame, output, dedupe, ...dedupeStep(plan, inputFields, inputFrame, dedupe, output) }
+      return {
+        frame: inputFrame,
+        output,
+        dedupe,
+        ...dedupeStep(plan, inputFields, inputFrame, dedupe, output),
+      }
     }
     case 'late':
       return { frame: inputFrame, output, dedupe: null, run() {} }
@@ -63,7 +73,7 @@ function expectStep(plan: StepPlan, fields: readonly Field[], frame: Frame, outp
   if (node.kind !== 'expect') throw new TypeError('not an expect step')
   const expectations = compileExpectations(node, fields)
   return {
-    run(input, report) {
+    run: function millraceStep(input, report) {
       const columns = frame.batch.columns
       output.count = 0
       output.reserve(input.count)
@@ -94,7 +104,7 @@ function filterStep(plan: StepPlan, fields: readonly Field[], frame: Frame, outp
   const reader = compileRow(fields)
   const predicate = node.predicate as (row: object) => unknown
   return {
-    run(input, report) {
+    run: function millraceStep(input, report) {
       reader.bind(frame.batch.columns)
       output.count = 0
       output.reserve(input.count)
@@ -129,7 +139,7 @@ function mapStep(
   const append = compileAppender(plan.fields)
   const transform = node.transform as (row: object) => unknown
   return {
-    run(input, report) {
+    run: function millraceStep(input, report) {
       reader.bind(from.batch.columns)
       to.startRange(input.count)
       output.count = 0
@@ -192,7 +202,13 @@ function dedupeStep(
   }
 }
 
+/** The name that the runners of callbacks have in a stack. */
+const OWN_FRAME = /\n[^\n]*\bmillraceStep\b[^]*$/
+
+/**
+ * The stack ends where our own begins: what called the step depends on how the input was batched, and a dead letter must not.
+ */
 function thrown(stage: string, error: unknown): StepRefusal {
-  const stack = error instanceof Error ? (error.stack ?? null) : null
+  const stack = error instanceof Error ? (error.stack?.replace(OWN_FRAME, '') ?? null) : null
   return { reason: 'processing', stage, message: messageOf(error), stack }
 }

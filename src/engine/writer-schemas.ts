@@ -19,7 +19,8 @@ export function schemaIdOf(batch: RecordBatch, index: number): number {
   const arena = batch.arena
   if (arena[start] !== 0) return -1
   return (
-    ((arena[start + 1]! << 24) | (arena[start + 2]! << 16) | (arena[start + 3]! << 8) | arena[start + 4]!) >>> 0
+    ((arena[start + 1]! << 24) | (arena[start + 2]! << 16) | (arena[start + 3]! << 8) | arena[start + 4]!) >>>
+    0
   )
 }
 

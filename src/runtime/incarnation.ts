@@ -71,7 +71,8 @@ function parse(key: string, text: string): IncarnationRecord {
   } catch (error) {
     throw new PipelineError('RECORD_UNREADABLE', `${key} is not JSON`, {
       cause: error,
-      advice: 'The lake was changed by something else than Millrace. Restore the object, or choose another --lake.',
+      advice:
+        'The lake was changed by something else than Millrace. Restore the object, or choose another --lake.',
     })
   }
 }
@@ -156,7 +157,10 @@ function refuseOtherProgram(options: IncarnationOptions, stored: IncarnationReco
     throw new PipelineError(
       'SOURCE_CHANGED',
       `pipeline ${pipeline} has read another recording into this lake (${stored.source}, this is ${source})`,
-      { advice: 'Positions in one recording mean nothing in another. Choose another --lake, or begin again with --fresh.' },
+      {
+        advice:
+          'Positions in one recording mean nothing in another. Choose another --lake, or begin again with --fresh.',
+      },
     )
   }
 }

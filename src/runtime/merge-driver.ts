@@ -157,12 +157,17 @@ export class MergeDriver {
 
   #fold(item: FeedItem): void {
     const { rules } = this.#options.context
-    const [task, epoch] = item.kind === 'claim' ? [item.task, item.epoch] : [item.source.task, item.source.epoch]
+    const [task, epoch] =
+      item.kind === 'claim' ? [item.task, item.epoch] : [item.source.task, item.source.epoch]
     const known = this.#task.progressOf(task)?.epoch ?? -1
     if (epoch !== known + 1) {
-      throw new PipelineError('MERGE_GAP', `the merge has ${task} up to epoch ${known} and is given ${epoch}`, {
-        advice: 'Records of the chain are missing. Restore them, or begin again with --fresh.',
-      })
+      throw new PipelineError(
+        'MERGE_GAP',
+        `the merge has ${task} up to epoch ${known} and is given ${epoch}`,
+        {
+          advice: 'Records of the chain are missing. Restore them, or begin again with --fresh.',
+        },
+      )
     }
     if (item.kind === 'epoch') this.#task.fold(item.source)
     else if (rules.claimsMoveNoWatermark) this.#task.skip(task, epoch)

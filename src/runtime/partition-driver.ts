@@ -190,10 +190,18 @@ export class PartitionDriver {
       tables,
       stage: async () => {
         const [partials, dedupeKeys] = await Promise.all([
-          output.partials === null ? null : stageJson(context, partition.id, name, 'partials', output.partials),
+          output.partials === null
+            ? null
+            : stageJson(context, partition.id, name, 'partials', output.partials),
           this.#stageDedupe(name, dedupe),
         ])
-        return { type: 'partition', state: output.state, records: output.records, dedupe: dedupeKeys, partials }
+        return {
+          type: 'partition',
+          state: output.state,
+          records: output.records,
+          dedupe: dedupeKeys,
+          partials,
+        }
       },
       recorded: () => {
         const { watermarkMs, idle, ended } = output.state
@@ -248,6 +256,7 @@ export function partitionTables(context: Pick<TaskContext, 'plan'>): readonly st
 
 export function stateGone(key: string): PipelineError {
   return new PipelineError('STATE_GONE', `${key}, which a checkpoint record names, is not in the lake`, {
-    advice: 'The lake was changed by something else than Millrace. Restore the object, or begin again with --fresh.',
+    advice:
+      'The lake was changed by something else than Millrace. Restore the object, or begin again with --fresh.',
   })
 }

@@ -71,7 +71,9 @@ class PipelineRun {
 
   async #run(): Promise<RunSummary> {
     const { source, lake } = this.#bindings
-    const partitions = await retrying(this.#retry, `partitions of ${source.description}`, () => source.partitions())
+    const partitions = await retrying(this.#retry, `partitions of ${source.description}`, () =>
+      source.partitions(),
+    )
     refuseTaskName(partitions)
     const topics = [...new Set(partitions.map((partition) => partition.topic))]
     const plan = compilePlan(this.#spec, topics)
@@ -177,7 +179,8 @@ class PipelineRun {
     merge: Chain | null,
   ): Promise<RunSummary> {
     const owned = new Map<string, Ownership>()
-    for (const [task, chain] of chains) owned.set(task, await takeOver(context, chain, partitionTables(context)))
+    for (const [task, chain] of chains)
+      owned.set(task, await takeOver(context, chain, partitionTables(context)))
     if (merge !== null) owned.set(MERGE_TASK, await takeOver(context, merge, mergeTables(context)))
     await deleteOrphans(context, owned, [...context.publishers.keys()])
 
@@ -197,8 +200,7 @@ class PipelineRun {
           state: this.#state,
         }),
     )
-    const mergeDriver =
-      merge === null ? null : this.#mergeDriver(context, merge, chains, owned, feed)
+    const mergeDriver = merge === null ? null : this.#mergeDriver(context, merge, chains, owned, feed)
     await this.#runAll(drivers, mergeDriver, feed)
     const failure = this.#state.failure
     if (failure !== null) throw failure.error
@@ -208,7 +210,10 @@ class PipelineRun {
       ...drivers.map((driver) => driver.task.totals),
       ...(mergeDriver === null ? [] : [mergeDriver.task.state.totals]),
     ])
-    const epochs = drivers.reduce((sum, driver) => sum + driver.committer.records, mergeDriver?.committer.records ?? 0)
+    const epochs = drivers.reduce(
+      (sum, driver) => sum + driver.committer.records,
+      mergeDriver?.committer.records ?? 0,
+    )
     const ended = drivers.every((driver) => driver.task.ended)
     return this.#summary(context, ended ? 'completed' : 'stopped', totals, epochs)
   }
@@ -220,8 +225,17 @@ class PipelineRun {
     owned: ReadonlyMap<string, Ownership>,
     feed: MergeFeed,
   ): MergeDriver {
-    const sources = new Map([...chains].map(([task, source]) => [task, { chain: source, head: owned.get(task)!.claim }]))
-    return new MergeDriver({ context, chain, ownership: owned.get(MERGE_TASK)!, sources, feed, state: this.#state })
+    const sources = new Map(
+      [...chains].map(([task, source]) => [task, { chain: source, head: owned.get(task)!.claim }]),
+    )
+    return new MergeDriver({
+      context,
+      chain,
+      ownership: owned.get(MERGE_TASK)!,
+      sources,
+      feed,
+      state: this.#state,
+    })
   }
 
   /** Every task ends by itself; a failure stops the others, which still record what they have. */
@@ -274,13 +288,19 @@ class PipelineRun {
 function refuseTaskName(partitions: readonly SourcePartition[]): void {
   const taken = partitions.find(({ id }) => id === MERGE_TASK)
   if (taken === undefined) return
-  throw new PipelineError('TASK_NAME_TAKEN', `topic ${taken.topic} has a partition ${taken.id}, which is the name of the merge`, {
-    advice: 'Record the topic under another name.',
-  })
+  throw new PipelineError(
+    'TASK_NAME_TAKEN',
+    `topic ${taken.topic} has a partition ${taken.id}, which is the name of the merge`,
+    {
+      advice: 'Record the topic under another name.',
+    },
+  )
 }
 
 function hasPending(context: TaskContext, task: string, tail: ChainTail): boolean {
   const appId = context.keys.appId(task)
-  const markers = new Map([...context.publishers].map(([path, publisher]) => [path, publisher.markerOf(appId)]))
+  const markers = new Map(
+    [...context.publishers].map(([path, publisher]) => [path, publisher.markerOf(appId)]),
+  )
   return decideRedo(tail.records, markers).length > 0
 }

@@ -81,7 +81,10 @@ function flushLimits({ source, flush = {} }: RunOptions): FlushLimits {
     throw new PipelineError('OPTION_INVALID', `flush.${name} is ${value}; it must be more than 0`)
   }
   if (maxRows > FLUSH_ROWS_MAX) {
-    throw new PipelineError('OPTION_INVALID', `flush.maxRows is ${maxRows}; at most ${FLUSH_ROWS_MAX} rows fit one epoch`)
+    throw new PipelineError(
+      'OPTION_INVALID',
+      `flush.maxRows is ${maxRows}; at most ${FLUSH_ROWS_MAX} rows fit one epoch`,
+    )
   }
   return {
     rowsMax: maxRows,

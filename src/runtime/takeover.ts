@@ -54,7 +54,11 @@ export async function readTail(chain: Chain, tables: readonly string[]): Promise
  * Takes a task over: claims its chain, then restores from a list that ends in the claim. Throws OwnershipLost where somebody
  * claims after us, and INCARNATION_SEALED where the chain has ended.
  */
-export async function takeOver(context: TaskContext, chain: Chain, tables: readonly string[]): Promise<Ownership> {
+export async function takeOver(
+  context: TaskContext,
+  chain: Chain,
+  tables: readonly string[],
+): Promise<Ownership> {
   const { rules, entropy } = context
   const nonce = entropy.nonce()
   const claim = rules.claimBeforeWork ? await putClaim(context, chain, nonce) : await headOf(chain)
@@ -152,7 +156,10 @@ async function publishRecord(
   const publications = Object.entries(record.files).map(([path, files]) => {
     if (!context.rules.markerPerTable && (markers.get(path) ?? -1) >= record.epoch) return Promise.resolve()
     const publisher = context.publishers.get(path)
-    assert(publisher !== undefined, `record ${record.epoch} of ${record.task} names the unknown table ${path}`)
+    assert(
+      publisher !== undefined,
+      `record ${record.epoch} of ${record.task} names the unknown table ${path}`,
+    )
     return publisher.publish({ appId, epoch: record.epoch, files })
   })
   await Promise.all(publications)

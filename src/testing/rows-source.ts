@@ -113,7 +113,9 @@ class RowsSource implements Source {
 function batchOf(records: readonly Encoded[], from: number, to: number): RecordBatch {
   const count = to - from
   const part = records.slice(from, to)
-  const arena = new Uint8Array(part.reduce((sum, { key, value }) => sum + (key?.length ?? 0) + (value?.length ?? 0), 0))
+  const arena = new Uint8Array(
+    part.reduce((sum, { key, value }) => sum + (key?.length ?? 0) + (value?.length ?? 0), 0),
+  )
   const keyStart = new Int32Array(count)
   const keyEnd = new Int32Array(count).fill(-1)
   const valueStart = new Int32Array(count)

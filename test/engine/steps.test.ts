@@ -16,7 +16,10 @@ import { Reading, reading, type ReadingKinds } from '../support/reading.ts'
 
 type Rows = RowStream<Reading, ReadingKinds>
 
-function withSteps(steps: (rows: Rows) => Rows, circuitBreaker: { maxShare: number; sample: number } | false = false) {
+function withSteps(
+  steps: (rows: Rows) => Rows,
+  circuitBreaker: { maxShare: number; sample: number } | false = false,
+) {
   const readings = stream('readings', Reading, {
     eventTime: 'at',
     watermark: boundedOutOfOrderness(millis(5), { futureLimit: millis(1_000) }),
@@ -41,7 +44,9 @@ describe('event time', () => {
     const result = await replay(asItIs, { records })
     expect(result.rows('bronze/readings')).toHaveLength(4)
     expect(result.rows('silver/readings')).toHaveLength(2)
-    expect(result.rows('dead_letters').map((letter) => [letter['_offset'], letter['reason'], letter['stage']])).toEqual([
+    expect(
+      result.rows('dead_letters').map((letter) => [letter['_offset'], letter['reason'], letter['stage']]),
+    ).toEqual([
       [1, 'invalid', 'event-time'],
       [2, 'future', 'event-time'],
     ])

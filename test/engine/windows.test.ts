@@ -4,11 +4,16 @@ import { describe, expect, it } from 'vitest'
 import { Reading, reading } from '../support/reading.ts'
 
 /** Windows of 10 ms, 5 ms of disorder, and so much allowed lateness. */
-function windowed(options: { allowedLateness?: number; late?: 'dead-letter' | 'drop'; idleAfter?: number } = {}) {
+function windowed(
+  options: { allowedLateness?: number; late?: 'dead-letter' | 'drop'; idleAfter?: number } = {},
+) {
   const { allowedLateness = 0, late = 'dead-letter', idleAfter } = options
   const readings = stream('readings', Reading, {
     eventTime: 'at',
-    watermark: boundedOutOfOrderness(millis(5), idleAfter === undefined ? {} : { idleAfter: millis(idleAfter) }),
+    watermark: boundedOutOfOrderness(
+      millis(5),
+      idleAfter === undefined ? {} : { idleAfter: millis(idleAfter) },
+    ),
   })
   const counts = readings
     .keyBy('sensor')
@@ -94,8 +99,14 @@ describe('lateness', () => {
   it('is judged in each partition by its own watermark', async () => {
     // Partition 1 is a hundred windows ahead; partition 0 catches up from a backlog. Nothing is late.
     const backlog = Array.from({ length: 100 }, (_, i) => reading(i * 10, { partition: 0, arrivalMs: 1_000 }))
-    const ahead = Array.from({ length: 100 }, (_, i) => reading(1_000 + i, { partition: 1, arrivalMs: 1_000 }))
-    const result = await replay(windowed(), { records: [...ahead, ...backlog], batchRecords: 7, epochRows: 13 })
+    const ahead = Array.from({ length: 100 }, (_, i) =>
+      reading(1_000 + i, { partition: 1, arrivalMs: 1_000 }),
+    )
+    const result = await replay(windowed(), {
+      records: [...ahead, ...backlog],
+      batchRecords: 7,
+      epochRows: 13,
+    })
     expect(result.summary.totals.late).toEqual({})
     expect(result.rows('gold/counts')).toHaveLength(110)
   })

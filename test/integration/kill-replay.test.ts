@@ -24,7 +24,9 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }))
  * when `millrace replay` is killed with SIGKILL again and again at random moments, and then left to end,
  * then Python's readers find, row for row, what an undisturbed run wrote.
  */
-it(`survives ${KILLS} kills: the tables are row for row those of an undisturbed run`, { timeout: 600_000 }, async ({ skip }) => {
+it(`survives ${KILLS} kills: the tables are row for row those of an undisturbed run`, {
+  timeout: 600_000,
+}, async ({ skip }) => {
   if (python.kind === 'missing') {
     skip(python.reason)
     return
@@ -47,7 +49,10 @@ it(`survives ${KILLS} kills: the tables are row for row those of an undisturbed 
   const last = await replay(disturbed, null)
   expect(last === 'ended' || (await replay(disturbed, null, ['--fresh']))).toBeTruthy()
 
-  const [expected, actual] = await Promise.all([digest(python.executable, quiet), digest(python.executable, disturbed)])
+  const [expected, actual] = await Promise.all([
+    digest(python.executable, quiet),
+    digest(python.executable, disturbed),
+  ])
   expect(actual).toEqual(expected)
 })
 
@@ -59,8 +64,15 @@ function replay(lake: string, killAfterMs: number | null, more: readonly string[
       path('../cli/from-source.ts'),
       'replay',
       path('../../examples/lorawan/lorawan.ts'),
-      ...['--recording', path('../../examples/lorawan/frames.avro'), '--lake', lake],
-      ...['--flush-rows', '400', '--batch-records', '300', ...more],
+      '--recording',
+      path('../../examples/lorawan/frames.avro'),
+      '--lake',
+      lake,
+      '--flush-rows',
+      '400',
+      '--batch-records',
+      '300',
+      ...more,
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   )

@@ -9,6 +9,7 @@ declare module 'parquetjs-lite' {
   }
 
   export class ParquetSchema {
+    readonly fields: object
     constructor(fields: object)
   }
 
