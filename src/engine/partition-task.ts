@@ -293,7 +293,9 @@ export class PartitionTask implements StepReport {
   #refuseRecord(letter: DeadLetter): void {
     this.#letters.append(letter, this.#batch!, this.#schemaIds)
     countUp(this.#counts.deadLetters, letter.reason, 1)
-    if (letter.reason !== 'late') this.#failed[letter.record - this.#rangeFrom] = 1
+    if (letter.reason === 'late') return
+    this.#failed[letter.record - this.#rangeFrom] = 1
+    this.#circuit?.example(this.#batch!.offsets[letter.record]!, letter)
   }
 
   #rangeEnd(batch: RecordBatch, from: number, limits: EpochLimits): number {
