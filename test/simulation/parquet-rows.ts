@@ -83,7 +83,7 @@ function cellOf(type: unknown, value: unknown): Cell {
     // hyparquet gives a double; the workloads' decimals are small enough for it to tell which decimal it was.
     return `${BigInt(Math.round((value as number) * 10 ** scale))}e-${scale}`
   }
-  switch (type) {
+  switch (type as string) {
     case 'boolean':
       return value as boolean
     case 'double':
@@ -92,7 +92,7 @@ function cellOf(type: unknown, value: unknown): Cell {
     case 'binary':
       return hexOf(value as Uint8Array)
     default:
-      return String(value as string | number | bigint)
+      return `${value as string | number | bigint}`
   }
 }
 

@@ -185,9 +185,6 @@ export function verifySummary(oracle: OracleResult, { totals, tables }: RunSumma
   for (const { reason } of oracle.deadLetters) deadLetters[reason] = (deadLetters[reason] ?? 0) + 1
   const rows = Object.fromEntries([...oracle.tables].map(([path, all]) => [path, all.length]))
   rows['dead_letters'] = oracle.deadLetters.length
-  // How many revisions a pane has depends on idleness.
-  const countable = (counts: Readonly<Record<string, number>>): Record<string, number> =>
-    Object.fromEntries(Object.entries(counts).filter(([path]) => !path.startsWith('gold/')))
   const inTables = Object.fromEntries(tables.map((table) => [table.path, table.rows]))
   const pairs: [string, string, string][] = [
     ['records', String(totals.records), String(oracle.records)],
@@ -200,6 +197,11 @@ export function verifySummary(oracle: OracleResult, { totals, tables }: RunSumma
   return pairs
     .filter(([, found, expected]) => found !== expected)
     .map(([name, found, expected]) => `total of ${name} is ${found}, expected ${expected}`)
+}
+
+/** How many revisions a pane has depends on idleness. */
+function countable(counts: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(counts).filter(([path]) => !path.startsWith('gold/')))
 }
 
 function countsText(counts: Readonly<Record<string, number>>): string {
