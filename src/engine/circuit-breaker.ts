@@ -31,7 +31,10 @@ export class CircuitBreaker {
   }
 
   /** Something for the message: of an epoch that is not written nobody else could see what failed. */
-  example(offset: number, { reason, stage, message }: { reason: string; stage: string; message: string }): void {
+  example(
+    offset: number,
+    { reason, stage, message }: { reason: string; stage: string; message: string },
+  ): void {
     this.#example = `; one of them, at offset ${offset}: ${reason}, ${stage}, ${message.slice(0, EXAMPLE_CHARACTERS_MAX)}`
   }
 

@@ -77,7 +77,8 @@ export class DeadLetterBatch {
     this.#origin = origin
   }
 
-  append(letter: DeadLetter, records: RecordBatch, schemaIds: Int32Array): void {
+  /** Returns how many bytes it takes, about. */
+  append(letter: DeadLetter, records: RecordBatch, schemaIds: Int32Array): number {
     const columns = this.batch.columns
     this.#record[0] = letter.record
     appendRecordColumns(
@@ -108,5 +109,10 @@ export class DeadLetterBatch {
     appendInt32(int32Column(incarnation!), this.#origin.incarnation)
     appendText(binaryColumn(task!), this.#origin.task)
     this.batch.length++
+    return (
+      Math.max(0, end - records.valueStart[letter.record]!) +
+      Math.min(letter.message.length, MESSAGE_CHARACTERS_MAX) +
+      Math.min(letter.stack?.length ?? 0, STACK_CHARACTERS_MAX)
+    )
   }
 }

@@ -9,8 +9,12 @@ export function readEventTimes(column: Column, from: number, to: number, out: Fl
   const words = column.words
   const isMicros = column.field.type.unit === 'micros'
   for (let row = from; row < to; row++) {
-    const value = words[row * 2 + 1]! * 4294967296 + (words[row * 2]! >>> 0)
-    out[row - from] = isMicros ? Math.floor(value / 1000) : value
+    const low = words[row * 2]! >>> 0
+    const high = words[row * 2 + 1]!
+    // 2^32 = 1000 × 4294967 + 296: divided in two parts, the micros stay exact also beyond 2^53.
+    out[row - from] = isMicros
+      ? high * 4294967 + Math.floor((high * 296 + low) / 1000)
+      : high * 4294967296 + low
   }
   if (column.validity === null) return
   for (let row = from; row < to; row++) if (!isValid(column, row)) out[row - from] = Number.NaN

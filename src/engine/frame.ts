@@ -1,4 +1,5 @@
-import { type ColumnBatch, createBatch, truncateBatch } from '../columns/column.ts'
+import { type Column, type ColumnBatch, createBatch, truncateBatch } from '../columns/column.ts'
+import { unreachable } from '../errors.ts'
 import type { Field } from '../columns/column-type.ts'
 
 /** Row indices that grow. */
@@ -45,8 +46,35 @@ export class Frame {
     this.records = new Int32Array(rows)
   }
 
+  /** Of all strings and bytes: what can make rows large. */
+  get textBytes(): number {
+    return this.batch.columns.reduce((sum, column) => sum + textBytesOf(column), 0)
+  }
+
   clear(): void {
     truncateBatch(this.batch, 0)
     this.base = 0
+  }
+}
+
+function textBytesOf(column: Column): number {
+  switch (column.storage) {
+    case 'binary':
+      return column.offsets[column.length]!
+    case 'list':
+      return textBytesOf(column.element)
+    case 'map':
+      return textBytesOf(column.keys) + textBytesOf(column.values)
+    case 'struct':
+      return column.children.reduce((sum, child) => sum + textBytesOf(child), 0)
+    case 'int32':
+    case 'int64':
+    case 'float32':
+    case 'float64':
+    case 'boolean':
+    case 'fixed':
+      return 0
+    default:
+      return unreachable(column)
   }
 }

@@ -85,6 +85,7 @@ export class PartitionTask implements StepReport {
   #lastArrivalMs: number
   #records = 0
   #bytes = 0
+  #mappedBytes = 0
   /** The range in hand: the raw batch, and per record of it its schema id, and whether it became a dead letter. */
   #batch: RecordBatch | null = null
   #schemaIds = new Int32Array(0)
@@ -136,9 +137,9 @@ export class PartitionTask implements StepReport {
     return this.#records
   }
 
-  /** Of the values of these records. */
+  /** Of the values of these records, of the dead letters made of them, and of the rows that maps made. */
   get bytes(): number {
-    return this.#bytes
+    return this.#bytes + this.#mappedBytes
   }
 
   get watermarkMs(): number {
@@ -159,7 +160,7 @@ export class PartitionTask implements StepReport {
   }
 
   isFull(limits: EpochLimits): boolean {
-    return this.#records >= limits.rowsMax || this.#bytes >= limits.bytesMax
+    return this.#records >= limits.rowsMax || this.bytes >= limits.bytesMax
   }
 
   /**
@@ -178,6 +179,7 @@ export class PartitionTask implements StepReport {
     this.#decode(batch, from, to)
     this.#judgeTimes(batch)
     this.#runSteps()
+    this.#mappedBytes = this.#bytesOfMaps()
     this.#circuit?.observe(this.#failed, count)
     this.#records += count
     this.#counts.records += count
@@ -280,6 +282,7 @@ export class PartitionTask implements StepReport {
     this.#letters.batch.length = 0
     this.#records = 0
     this.#bytes = 0
+    this.#mappedBytes = 0
   }
 
   refuse(frame: Frame, row: number, refusal: StepRefusal): void {
@@ -291,7 +294,7 @@ export class PartitionTask implements StepReport {
   }
 
   #refuseRecord(letter: DeadLetter): void {
-    this.#letters.append(letter, this.#batch!, this.#schemaIds)
+    this.#bytes += this.#letters.append(letter, this.#batch!, this.#schemaIds)
     countUp(this.#counts.deadLetters, letter.reason, 1)
     if (letter.reason === 'late') return
     this.#failed[letter.record - this.#rangeFrom] = 1
@@ -301,7 +304,7 @@ export class PartitionTask implements StepReport {
   #rangeEnd(batch: RecordBatch, from: number, limits: EpochLimits): number {
     const last = Math.min(batch.count, from + limits.rowsMax - this.#records)
     let to = from
-    while (to < last && this.#bytes < limits.bytesMax) {
+    while (to < last && this.bytes < limits.bytesMax) {
       this.#bytes += Math.max(0, batch.valueEnd[to]! - batch.valueStart[to]!)
       to++
     }
@@ -375,7 +378,9 @@ export class PartitionTask implements StepReport {
     const bytes = batch.valueEnd[record]! - batch.valueStart[record]!
     let message = 'the value does not begin with the frame of a schema registry (a zero byte and a schema id)'
     if (batch.valueEnd[record]! < 0) message = 'the value is null (a tombstone)'
-    else if (bytes === 0) message = 'the value is empty'
+    else if (bytes >= FRAME_BYTES && batch.arena[batch.valueStart[record]!] === 0) {
+      message = 'the schema id in the frame is below zero, as none that a registry gives'
+    } else if (bytes === 0) message = 'the value is empty'
     else if (bytes < FRAME_BYTES)
       message = `the value has ${bytes} bytes, less than the frame of a schema registry`
     this.#refuseRecord({ record, reason: 'undecodable', stage: 'decode', message, stack: null })
@@ -401,7 +406,7 @@ export class PartitionTask implements StepReport {
     for (let i = 0; i < rows; i++) {
       const timeMs = frame.timesMs[i]!
       const limitMs = batch.arrivalsMs[frame.records[i]!]! + watermark.futureLimitMs
-      if (timeMs <= limitMs) {
+      if (timeMs <= limitMs && timeMs >= EVENT_TIME_MIN_MS) {
         timed.rows[timed.count++] = frame.base + i
         continue
       }
@@ -415,6 +420,9 @@ export class PartitionTask implements StepReport {
   #refuseTime(record: number, field: string, timeMs: number, limitMs: number): void {
     if (Number.isNaN(timeMs)) {
       const message = `${field}, the event time, is null`
+      this.#refuseRecord({ record, reason: 'invalid', stage: 'event-time', message, stack: null })
+    } else if (timeMs < EVENT_TIME_MIN_MS) {
+      const message = `${field} is ${instantText(timeMs)}, before any date: windows so far back cannot be written`
       this.#refuseRecord({ record, reason: 'invalid', stage: 'event-time', message, stack: null })
     } else {
       const message = `${field} is ${instantText(timeMs)}, but by its arrival time and the future limit at most ${instantText(limitMs)} can be right`
@@ -444,6 +452,14 @@ export class PartitionTask implements StepReport {
     this.#plan.silver.forEach((table, i) => this.#silver[i]!.append(this.#rowsOf(table.input)))
   }
 
+  #bytesOfMaps(): number {
+    let bytes = 0
+    this.#steps.forEach((step, i) => {
+      if (this.#plan.steps[i]!.node.kind === 'map') bytes += step.frame.textBytes
+    })
+    return bytes
+  }
+
   #rowsOf(step: number): Selection {
     return step < 0 ? this.#timed : this.#steps[step]!.output
   }
@@ -471,6 +487,9 @@ export class PartitionTask implements StepReport {
     }
   }
 }
+
+/** The earliest date that there is in JavaScript, in 271821 BC: a window of it fits a table's microseconds, whatever its size. */
+const EVENT_TIME_MIN_MS = -8.64e15
 
 /** A `_processed_at` column: the last field of a shape, the same for all rows of the epoch. */
 function constantTime(shape: TableShape, rows: number, timeMs: number): Column {

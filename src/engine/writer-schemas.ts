@@ -12,16 +12,13 @@ export type WriterSchema =
 /** A Confluent frame: a zero byte, then the schema id as a big-endian int32. */
 export const FRAME_BYTES = 5
 
-/** The schema id in the frame of record i; −1 where there is no frame. */
+/** The schema id in the frame of record i, a positive int32; below zero where there is no frame, or no such id in it. */
 export function schemaIdOf(batch: RecordBatch, index: number): number {
   const start = batch.valueStart[index]!
   if (batch.valueEnd[index]! - start < FRAME_BYTES) return -1
   const arena = batch.arena
   if (arena[start] !== 0) return -1
-  return (
-    ((arena[start + 1]! << 24) | (arena[start + 2]! << 16) | (arena[start + 3]! << 8) | arena[start + 4]!) >>>
-    0
-  )
+  return (arena[start + 1]! << 24) | (arena[start + 2]! << 16) | (arena[start + 3]! << 8) | arena[start + 4]!
 }
 
 /** The writers' schemas seen so far, each with a decoder into the reader's columns. */

@@ -142,6 +142,7 @@ describe('bad input', () => {
       { value: bytes('{"json": true}') },
       { value: new Uint8Array([0, 0, 0, 0, 99, 1, 2]) },
       { value: new Uint8Array([0, 0, 0, 0, 1, 2]) },
+      { value: new Uint8Array([0, 255, 255, 255, 255, 2]) },
       reading(1),
     ]
     const result = await replay(asItIs, { records })
@@ -154,7 +155,11 @@ describe('bad input', () => {
       [3, 'undecodable'],
       [4, 'unknown-schema'],
       [5, 'undecodable'],
+      [6, 'undecodable'],
     ])
+    expect(letters.find((letter) => letter['_offset'] === 6)?.['message']).toContain(
+      'schema id in the frame is below zero',
+    )
     const unknown = letters.find((letter) => letter['_offset'] === 4)
     expect(unknown).toMatchObject({ _schema_id: 99, _value: '00000000630102', stage: 'decode' })
     expect(letters.find((letter) => letter['_offset'] === 0)?.['_value']).toBeNull()

@@ -1,4 +1,4 @@
-import { boundedOutOfOrderness, bronze, gold, millis, pipeline, stream, tumbling } from 'millrace'
+import { boundedOutOfOrderness, bronze, gold, millis, pipeline, silver, stream, tumbling } from 'millrace'
 import { expect, it } from 'vitest'
 import { PipelineError } from '../../src/errors.ts'
 import type { ObjectStore } from '../../src/ports.ts'
@@ -124,4 +124,18 @@ it('an open circuit breaker in one partition loses nothing of the others, and sa
   const letters = await rowsIn(lake, 'dead_letters')
   expect(letters.length).toBeGreaterThan(8)
   expect(letters.length).toBeLessThan(20)
+})
+
+it('an epoch is full by what it makes of records too: dead letters with long messages, rows that a map blew up', async () => {
+  const wordy = readings.filter('wordy', (row) => {
+    if (row.value === 1) throw new Error('x'.repeat(5_000))
+    return true
+  })
+  const blown = readings.map('blown', Reading, (row) => ({ ...row, sensor: 'y'.repeat(2_000) }))
+  for (const [name, rows] of Object.entries({ wordy, blown })) {
+    const large = pipeline({ name, tables: [silver('rows', rows)], circuitBreaker: false })
+    const options = { lake: memoryStore(), records, epochBytes: 50_000, batchRecords: 10 }
+    const summary = await start(large, options)
+    expect(summary.epochs, name).toBeGreaterThan(10)
+  }
 })
