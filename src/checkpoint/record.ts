@@ -85,7 +85,7 @@ export function encodeRecord(record: ChainRecord): string {
 export function decodeRecord(key: string, text: string): ChainRecord {
   let record: { readonly version?: unknown }
   try {
-    record = JSON.parse(text, readInfinity) as { readonly version?: unknown }
+    record = JSON.parse(text) as { readonly version?: unknown }
   } catch (error) {
     throw new PipelineError('RECORD_UNREADABLE', `checkpoint record ${key} is not JSON`, {
       cause: error,
@@ -102,16 +102,29 @@ export function decodeRecord(key: string, text: string): ChainRecord {
       },
     )
   }
-  return record as ChainRecord
+  return withInfiniteTimes(record as ChainRecord)
 }
 
-/** For staged state too. */
-export function writeInfinity(_key: string, value: unknown): unknown {
+function writeInfinity(_key: string, value: unknown): unknown {
   return typeof value === 'number' && Math.abs(value) === Infinity ? String(value) : value
 }
 
-/** Only times can be infinite, and their names say that they are times. */
-export function readInfinity(key: string, value: unknown): unknown {
-  if (value === 'Infinity' && key.endsWith('Ms')) return Infinity
-  return value === '-Infinity' && key.endsWith('Ms') ? -Infinity : value
+/** Only watermarks and arrivals can be infinite. Found by their place: elsewhere 'Infinity' may be a user's own text. */
+function withInfiniteTimes(record: ChainRecord): ChainRecord {
+  if (record.kind !== 'data') return record
+  const { work } = record
+  if (work.type === 'partition') {
+    const { watermarkMs, lastArrivalMs } = work.state
+    const times = { watermarkMs: timeOf(watermarkMs), lastArrivalMs: timeOf(lastArrivalMs) }
+    return { ...record, work: { ...work, state: { ...work.state, ...times } } }
+  }
+  const sources = Object.entries(work.state.sources).map(
+    ([task, source]) => [task, { ...source, watermarkMs: timeOf(source.watermarkMs) }] as const,
+  )
+  const times = { watermarkMs: timeOf(work.state.watermarkMs), sources: Object.fromEntries(sources) }
+  return { ...record, work: { ...work, state: { ...work.state, ...times } } }
+}
+
+function timeOf(value: number | string): number {
+  return typeof value === 'string' ? Number(value) : value
 }

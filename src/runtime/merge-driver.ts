@@ -1,5 +1,5 @@
 import { MERGE_TASK } from '../checkpoint/keys.ts'
-import { type FoldedEpochs, type MergeWork, readInfinity, type SnapshotRef } from '../checkpoint/record.ts'
+import type { FoldedEpochs, MergeWork, SnapshotRef } from '../checkpoint/record.ts'
 import { decodeUtf8 } from '../columns/utf8.ts'
 import { type MergeSnapshot, MergeTask } from '../engine/merge-task.ts'
 import type { PartialsJson } from '../engine/partial.ts'
@@ -152,7 +152,7 @@ export class MergeDriver {
     const { context } = this.#options
     const body = await retrying(context.retry, `get ${key}`, () => context.store.get(key))
     if (body === null) throw stateGone(key)
-    return JSON.parse(decodeUtf8(body), readInfinity)
+    return JSON.parse(decodeUtf8(body))
   }
 
   #fold(item: FeedItem): void {

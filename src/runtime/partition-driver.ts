@@ -1,5 +1,5 @@
 import { decodeUtf8 } from '../columns/utf8.ts'
-import { type PartitionWork, readInfinity } from '../checkpoint/record.ts'
+import type { PartitionWork } from '../checkpoint/record.ts'
 import { type DedupeOutput, PartitionTask } from '../engine/partition-task.ts'
 import type { WriterSchemas } from '../engine/writer-schemas.ts'
 import { assert, PipelineError } from '../errors.ts'
@@ -236,7 +236,7 @@ export class PartitionDriver {
     for (const key of this.#dedupeKeys) {
       const body = await retrying(context.retry, `get ${key}`, () => context.store.get(key))
       if (body === null) throw stateGone(key)
-      this.#task.restoreDedupe(JSON.parse(decodeUtf8(body), readInfinity) as DedupeOutput)
+      this.#task.restoreDedupe(JSON.parse(decodeUtf8(body)) as DedupeOutput)
     }
   }
 }

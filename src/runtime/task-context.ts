@@ -3,7 +3,6 @@ import type { Plan } from '../engine/plan.ts'
 import type { Clock, Entropy, Log, ObjectStore, StagedFile, TableEncoder } from '../ports.ts'
 import type { TableRows } from '../engine/partition-task.ts'
 import type { StagedName } from '../checkpoint/keys.ts'
-import { writeInfinity } from '../checkpoint/record.ts'
 import { encodeUtf8 } from '../columns/utf8.ts'
 import { type Retry, retrying } from './retry.ts'
 import type { ProtocolRules } from './rules.ts'
@@ -104,7 +103,7 @@ export async function stageJson(
   value: unknown,
 ): Promise<string> {
   const key = context.keys.staged(task, nameOf(context, name), kind)
-  await putStaged(context, key, encodeUtf8(JSON.stringify(value, writeInfinity)))
+  await putStaged(context, key, encodeUtf8(JSON.stringify(value)))
   return key
 }
 

@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest'
+import { type DataRecord, decodeRecord, encodeRecord } from '../../src/checkpoint/record.ts'
+
+const record: DataRecord = {
+  version: 1,
+  kind: 'data',
+  pipeline: 'p',
+  incarnation: 1,
+  task: 't-0',
+  epoch: 5,
+  nonce: 'n',
+  run: 'r',
+  writtenMs: 1_700_000_000_000,
+  claim: 3,
+  files: {
+    'silver/rows': [
+      {
+        path: 'delayMs=Infinity/f.parquet',
+        size: 10,
+        rows: 2,
+        // What a user's column is called, and what is in it, is nobody's time.
+        partitionValues: { delayMs: 'Infinity', other: null },
+        stats: '{"numRecords":2}',
+        modifiedMs: 1,
+        tags: { atMs: '-Infinity' },
+      },
+    ],
+  },
+  published: { 'silver/rows': 4 },
+  work: {
+    type: 'partition',
+    state: {
+      position: '7',
+      watermarkMs: -Infinity,
+      idle: false,
+      ended: false,
+      lastArrivalMs: -Infinity,
+      circuit: { seen: 1, failed: 0 },
+      totals: { records: 7, deadLetters: {}, late: {}, dropped: {}, rows: {} },
+    },
+    records: 7,
+    dedupe: ['a', 'b'],
+    partials: null,
+  },
+}
+
+describe('a record', () => {
+  it('comes back as it was, infinite times too', () => {
+    expect(decodeRecord('key', encodeRecord(record))).toEqual(record)
+    const ended = {
+      ...record,
+      work: { ...record.work, state: { ...record.work.state, watermarkMs: Infinity } },
+    } as DataRecord
+    expect(decodeRecord('key', encodeRecord(ended))).toEqual(ended)
+  })
+
+  it('is JSON on one line, for people and for tools', () => {
+    const text = encodeRecord(record)
+    expect(text.indexOf('\n')).toBe(text.length - 1)
+    expect((JSON.parse(text) as DataRecord).work).toMatchObject({ state: { watermarkMs: '-Infinity' } })
+  })
+
+  it('of another version, or that is no JSON, is refused with its key', () => {
+    const newer = encodeRecord({ ...record, version: 2 as 1 })
+    expect(() => decodeRecord('some/key', newer)).toThrow(expect.objectContaining({ code: 'RECORD_VERSION' }))
+    expect(() => decodeRecord('some/key', encodeRecord(record).slice(0, 40))).toThrow(
+      expect.objectContaining({ code: 'RECORD_UNREADABLE', message: expect.stringContaining('some/key') }),
+    )
+  })
+})
