@@ -47,6 +47,9 @@ class InputWorld {
   readonly #zoneCount: number
   readonly #stepMsMax: number
   readonly #delayMsMax: number
+  readonly #lateShare: number
+  /** Event times are multiples of it, so that they meet the ends of windows and horizons exactly. */
+  readonly #gridMs: number
 
   constructor(random: Prng, spec: PipelineSpec) {
     this.#random = random
@@ -57,6 +60,8 @@ class InputWorld {
     this.#zoneCount = random.integer(1, ZONES.length)
     this.#stepMsMax = random.pick([50, 2_000, 20_000])
     this.#delayMsMax = random.pick([0, 1_000, 60_000])
+    this.#lateShare = random.pick([0.02, 0.1, 0.1, 0.5])
+    this.#gridMs = random.pick([1, 1, 250, 1_000, 5_000])
   }
 
   records(count: number): readonly OracleRecord[] {
@@ -64,9 +69,13 @@ class InputWorld {
     const records: OracleRecord[] = []
     let arrivalMs = ARRIVAL_BASE_MS + random.integer(0, 60_000)
     let offset = random.pick([0, 0, 1000])
+    // After an outage a partition sends what it has kept: its rows are older than those of the others.
+    let backlog = { rows: 0, delayMs: 0 }
     for (let i = 0; i < count; i++) {
-      arrivalMs += random.chance(0.03) ? random.integer(0, HOUR_MS) : random.integer(0, this.#stepMsMax)
-      const row = this.#row(arrivalMs)
+      const gapMs = random.chance(0.03) ? random.integer(0, HOUR_MS) : 0
+      if (gapMs > 0 && random.chance(0.7)) backlog = { rows: random.integer(1, 10), delayMs: gapMs }
+      arrivalMs += gapMs + random.integer(0, this.#stepMsMax)
+      const row = this.#row(arrivalMs, backlog.rows-- > 0 ? backlog.delayMs : 0)
       records.push({
         offset,
         timestampMs: arrivalMs - random.integer(0, 50),
@@ -80,15 +89,9 @@ class InputWorld {
     return records
   }
 
-  #row(arrivalMs: number): Row {
+  #row(arrivalMs: number, backlogMs: number): Row {
     const random = this.#random
-    const late = random.chance(0.1)
-    const delayMs = late ? random.integer(0, HOUR_MS) : random.integer(0, this.#delayMsMax)
-    const future = random.chance(0.03)
-    const limitMs = this.#spec.source.watermark?.futureLimitMs ?? 0
-    const timeMs = future
-      ? arrivalMs + limitMs + random.integer(-2, 2 * HOUR_MS)
-      : arrivalMs + this.#shiftMs - delayMs
+    const timeMs = this.#timeMs(arrivalMs, backlogMs)
     const nullable = <T>(value: T): T | null => (random.chance(0.15) ? null : value)
     return {
       id: `k${random.integer(1, this.#idCount)}`,
@@ -105,6 +108,18 @@ class InputWorld {
       seen: BigInt(timeMs) * 1000n + BigInt(random.integer(0, 999)),
       note: random.chance(0.7) ? null : 'seen by a person',
     }
+  }
+
+  #timeMs(arrivalMs: number, backlogMs: number): number {
+    const random = this.#random
+    const latestMs = arrivalMs + (this.#spec.source.watermark?.futureLimitMs ?? 0)
+    if (random.chance(0.02)) return latestMs + random.integer(1, 2 * HOUR_MS)
+    if (random.chance(0.005)) return latestMs + random.integer(-1, 1)
+    const delayMs = random.chance(this.#lateShare)
+      ? random.integer(0, HOUR_MS)
+      : random.integer(0, this.#delayMsMax)
+    const timeMs = arrivalMs + this.#shiftMs - delayMs - random.integer(0, backlogMs)
+    return Math.floor(timeMs / this.#gridMs) * this.#gridMs
   }
 
   #message(row: Row): Message {

@@ -36,6 +36,8 @@ export interface SimSourceOptions {
   readonly quietChance: number
   /** How many records a read may return; one of them is drawn for each. */
   readonly batchSizes: readonly number[]
+  /** Reads keep to the order of arrival over all partitions, as a recording's do. */
+  readonly isOrdered: boolean
   /** Records of each partition after which the source says `stop`; null where it reads to the end. */
   readonly stopAfter: number | null
 }
@@ -47,6 +49,8 @@ export class SimSource implements Source {
   readonly #recording: SimRecording
   readonly #options: SimSourceOptions
   readonly #random: Prng
+  /** When the next record of each open reader arrives. */
+  readonly #nextArrivalMs = new Map<string, number>()
   #deliveredMs: number
   /** Records handed out to this process. */
   delivered = 0
@@ -70,6 +74,7 @@ export class SimSource implements Source {
     if (source === undefined) throw new PipelineError('SIM_NO_PARTITION', `no partition ${partition.id}`)
     await this.#process.call('read', `open ${partition.id} at ${position}`, () => undefined)
     let next = indexOf(source, position)
+    this.#moveTo(source, next)
     return {
       read: (recordsMax) =>
         this.#process.call(
@@ -78,11 +83,15 @@ export class SimSource implements Source {
           () => {
             const result = this.#read(source, next, recordsMax)
             if (result.kind === 'records') next += result.batch.count
+            this.#moveTo(source, next)
             return result
           },
           (result) => (result.kind === 'records' ? `${result.batch.count} records` : result.kind),
         ),
-      close: () => Promise.resolve(),
+      close: () => {
+        this.#nextArrivalMs.delete(source.id)
+        return Promise.resolve()
+      },
     }
   }
 
@@ -90,18 +99,34 @@ export class SimSource implements Source {
     return Promise.resolve()
   }
 
+  #endOf({ records }: SimPartition): number {
+    return Math.min(this.#options.stopAfter ?? records.length, records.length)
+  }
+
+  #moveTo(partition: SimPartition, next: number): void {
+    if (next >= this.#endOf(partition)) this.#nextArrivalMs.delete(partition.id)
+    else this.#nextArrivalMs.set(partition.id, partition.records[next]!.arrivalMs)
+  }
+
+  /** When the next record of any other open reader arrives. */
+  #othersMs({ id }: SimPartition): number {
+    return Math.min(
+      ...[...this.#nextArrivalMs].filter(([other]) => other !== id).map(([, arrivalMs]) => arrivalMs),
+    )
+  }
+
   #read(partition: SimPartition, from: number, recordsMax: number): ReadResult {
-    const { stopAfter, quietChance, batchSizes } = this.#options
-    const end = stopAfter === null ? partition.records.length : Math.min(stopAfter, partition.records.length)
+    const { quietChance, batchSizes, isOrdered } = this.#options
+    const end = this.#endOf(partition)
     if (from >= end) return { kind: end < partition.records.length ? 'stop' : 'end' }
-    if (this.#random.chance(quietChance)) {
+    const nextMs = partition.records[from]!.arrivalMs
+    const othersMs = isOrdered ? this.#othersMs(partition) : Infinity
+    if (nextMs > othersMs || this.#random.chance(quietChance)) {
       // Never later than what comes next here: the source has reached this time without a record for the partition.
-      return {
-        kind: 'quiet',
-        arrivalClockMs: Math.min(this.#deliveredMs, partition.records[from]!.arrivalMs),
-      }
+      return { kind: 'quiet', arrivalClockMs: Math.min(this.#deliveredMs, nextMs) }
     }
-    const count = Math.min(this.#random.pick(batchSizes), recordsMax, end - from)
+    let count = Math.min(this.#random.pick(batchSizes), recordsMax, end - from)
+    while (count > 1 && partition.records[from + count - 1]!.arrivalMs > othersMs) count--
     const records = partition.records.slice(from, from + count)
     this.delivered += count
     this.#deliveredMs = Math.max(this.#deliveredMs, records.at(-1)!.arrivalMs)

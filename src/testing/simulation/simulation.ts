@@ -232,6 +232,7 @@ class Simulation {
       {
         quietChance: random.pick([0, 0.1, 0.4]),
         batchSizes: random.pick([[1], [1, 2, 7], [7, 1000], [1000]]),
+        isOrdered: random.chance(0.5),
         stopAfter,
       },
       random.fork(),
