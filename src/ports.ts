@@ -67,10 +67,69 @@ export interface Source {
    * nothing, so none is called idle, and what follows is as deterministic as everything else.
    */
   readonly isBacklog?: boolean
+  /** Who reads which partition, where processes share the source. Absent: this process reads all of them. */
+  readonly membership?: Membership
   partitions(): Promise<readonly SourcePartition[]>
-  /** `position` as `positionAfter` gave it; null is the beginning. */
+  /**
+   * `position` as `positionAfter` gave it; null is where a new pipeline begins. Throws POSITION_EXPIRED where the source has deleted
+   * what lies there (unless the loss is accepted), and TOPIC_RECREATED where the position belongs to another topic of this name.
+   */
   open(partition: SourcePartition, position: string | null): Promise<PartitionReader>
+  /** What the users' own consumer group is to show for a position; null where there is no such group. */
+  groupOffset?(partition: SourcePartition, position: string): GroupOffset | null
+  /** Tells the users' group how far a partition is published. For display only: it never fails, and is never read for positions. */
+  showPublished?(offset: GroupOffset): void
   close(): Promise<void>
+}
+
+/** An offset of a Kafka consumer group. */
+export interface GroupOffset {
+  /** Of the cluster that the group lives on. */
+  readonly clusterId: string
+  readonly groupId: string
+  readonly topic: string
+  readonly partition: number
+  /** Of the next record. */
+  readonly offset: string
+}
+
+/**
+ * Hands the tasks of a pipeline to the processes that run it. Two owners of a task at once are harmless, because the chain fences
+ * them: a membership need only be right in the end, and quick.
+ */
+export interface Membership {
+  /** For people, and for the log: how this member is called. */
+  readonly description: string
+  /**
+   * Joins, and stays joined until `leave`. `mergeTasks` are handed out with the partitions. Resolves when the first assignment
+   * has been given to the listener.
+   */
+  join(mergeTasks: readonly string[], listener: MembershipListener): Promise<void>
+  /** Resolves true where the coordinator has confirmed, after this call, that the current assignment still holds. Never rejects. */
+  confirm(): Promise<boolean>
+  /** Gives everything back, so that others need not wait for a time-out. Never rejects. */
+  leave(): Promise<void>
+}
+
+export interface MembershipListener {
+  /** What this process runs from now on, in place of what it ran before. Returns at once. */
+  assigned(assignment: Assignment): void
+  /**
+   * Others are to have these tasks (ids of partitions, names of merge tasks). Resolves when they are recorded, published and let go; the membership
+   * waits for that, up to a limit, before it lets others have them.
+   */
+  revoked(tasks: readonly string[]): Promise<void>
+  /** Out of the group, after a pause or a lost connection: others may have everything already. The membership joins again by itself. */
+  lost(): void
+  /** The membership cannot go on (authorisation, a wrong group). Ends the run. */
+  failed(error: unknown): void
+}
+
+export interface Assignment {
+  readonly partitions: readonly SourcePartition[]
+  readonly mergeTasks: readonly string[]
+  /** All partitions of the source, whoever reads them. */
+  readonly all: readonly SourcePartition[]
 }
 
 export interface SchemaRegistry {
@@ -78,6 +137,11 @@ export interface SchemaRegistry {
   readonly description: string
   /** The writer's schema as JSON text. Null only where the registry has answered that it has none. */
   schemaById(id: number): Promise<string | null>
+  /**
+   * The id of this schema under the subject, registered where it is not there yet. Absent where a registry cannot be written to. Throws
+   * SCHEMA_INCOMPATIBLE where the subject's compatibility refuses it.
+   */
+  register?(subject: string, schema: string): Promise<number>
 }
 
 // -------------------------------------------------------------------------------------------- store
@@ -104,6 +168,80 @@ export interface ObjectStore {
   list(prefix: string, startAfter?: string): Promise<readonly StoredObject[]>
   /** No error where there is none. */
   delete(key: string): Promise<void>
+  /** Sends what it holds open (sockets) away. */
+  close?(): Promise<void>
+}
+
+// ------------------------------------------------------------------------------------------- outbox
+
+/** One record for an outside topic. */
+export interface OutboxMessage {
+  readonly topic: string
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  readonly headers: readonly Header[]
+}
+
+/** An output topic as the program says it: one row is one record. */
+export interface TopicShape {
+  readonly topic: string
+  readonly keyFields: readonly Field[]
+  /** Of the value: all fields, those of the key among them. */
+  readonly fields: readonly Field[]
+}
+
+/** Turns rows into records of one topic, with the schemas that are registered for it. Synchronous. */
+export interface TopicEncoder {
+  encode(batch: ColumnBatch, row: number): { readonly key: Uint8Array | null; readonly value: Uint8Array }
+}
+
+/** Outside topics that are written exactly once: one transaction for each epoch of a task that has messages. */
+export interface Outbox {
+  /** For people: the brokers. */
+  readonly description: string
+  /** The largest message that every topic takes, in bytes of key, value and headers. */
+  readonly messageBytesMax: number
+  /**
+   * Called before anything is recorded. Throws TOPIC_NOT_FOUND, TOPIC_FORBIDDEN, SCHEMA_INCOMPATIBLE: what would make a
+   * publication fail for good is found here. Gives an encoder for each shape, in their order.
+   */
+  open(topics: readonly string[], shapes: readonly TopicShape[]): Promise<readonly TopicEncoder[]>
+  /** Fences every earlier owner of the task, then reads its marker. */
+  claim(pipeline: string, task: string): Promise<OutboxTask>
+  close(): Promise<void>
+}
+
+/** Says how far an outbox has come, for all incarnations. */
+export interface OutboxMarker {
+  readonly incarnation: number
+  readonly epoch: number
+}
+
+export interface OutboxEpoch extends OutboxMarker {
+  readonly messages: readonly OutboxMessage[]
+  /** Committed in the same transaction, where it belongs to the same cluster. */
+  readonly groupOffset: GroupOffset | null
+}
+
+/** The outbox of one task, held by its owner. */
+export interface OutboxTask {
+  /** As it was after the fence. Null means unknown, not unpublished: groups expire and get reset. */
+  readonly marker: OutboxMarker | null
+  /**
+   * Of these epochs, those whose messages are in the topics, found by reading the topics themselves (`read_committed`) by their
+   * headers. For epochs above a marker that is missing or older than what the chain knows to be published.
+   */
+  findPublished(
+    incarnation: number,
+    epochs: readonly number[],
+    topics: readonly string[],
+  ): Promise<ReadonlySet<number>>
+  /**
+   * Messages, marker and group offset in one transaction. Epochs come in ascending order, one at a time. Throws OUTBOX_FENCED where another
+   * owner has the task, OUTBOX_IN_DOUBT where nobody knows: then only a new claim of the task may go on.
+   */
+  publish(epoch: OutboxEpoch): Promise<void>
+  close(): Promise<void>
 }
 
 // ------------------------------------------------------------------------------------------- tables
@@ -246,15 +384,34 @@ export interface Log {
 
 // -------------------------------------------------------------------------------------------- bindings
 
-/** A source as a user's program names it: `recording({ path })`, later `kafka({ … })`. */
+/** What a source may use of the process around it. */
+export interface SourceWorld {
+  readonly clock: Clock
+  readonly entropy: Entropy
+  readonly log: Log
+  /** Where the source has deleted what lies at a position, go on with what is left. */
+  readonly acceptLoss: boolean
+}
+
+/** A source as a user's program names it: `recording({ path })`, `kafka({ … })`. */
 export interface SourceBinding {
-  open(clock: Clock): Source
+  open(world: SourceWorld): Source
   readonly registry: SchemaRegistry
   /** Cuts then depend on rows and bytes alone, never on the wall clock. */
   readonly isReplay: boolean
 }
 
-/** A lake as a user's program names it: `directory('./lake')`, later `s3({ bucket })`. */
+/** Output topics as a user's program names them: `kafkaTopics({ … })`. */
+export interface OutboxBinding {
+  open(world: SourceWorld): Outbox
+}
+
+/** Where dead letters go in place of the lake's table: `deadLetterTopic({ … })`. */
+export interface DeadLetterBinding extends OutboxBinding {
+  readonly topic: string
+}
+
+/** A lake as a user's program names it: `directory('./lake')`, `s3({ bucket })`. */
 export interface Lake {
   readonly store: ObjectStore
   readonly format: TableFormat

@@ -19,7 +19,7 @@ export interface RecordingOptions {
 export function recording(options: RecordingOptions): SourceBinding {
   const { path, registry = join(dirname(path), 'registry'), topic, speed = 'max', until } = options
   return {
-    open: (clock) =>
+    open: ({ clock }) =>
       recordingSource({
         path,
         clock,

@@ -34,6 +34,15 @@ export interface DataRecord extends RecordBase {
   /** By table path: the newest epoch of this task that was known to be published when this was written. */
   readonly published: Readonly<Record<string, number>>
   readonly work: PartitionWork | MergeWork
+  /** Messages for outside topics; null or absent where the epoch has none. */
+  readonly outbox?: OutboxRef | null
+}
+
+/** Staged messages, one JSON object a line. In `published` they have the path `outbox`. */
+export interface OutboxRef {
+  readonly key: string
+  readonly messages: number
+  readonly topics: readonly string[]
 }
 
 export interface PartitionWork {
@@ -69,6 +78,8 @@ export interface SnapshotRef {
 /** By which a new owner takes over. No work; moves no watermark. */
 export interface ClaimRecord extends RecordBase {
   readonly kind: 'claim'
+  /** The process, for people: host and process id. */
+  readonly owner?: string
 }
 
 /** The end of a chain whose incarnation has been replaced: nobody claims past it. */

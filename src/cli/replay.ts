@@ -95,7 +95,7 @@ function run({ spec, recording, registry, options, display, log, signal }: Run):
   })
   const lake = directory(options.lake)
   return runPipeline(spec, {
-    source: source.open(systemClock),
+    source: source.open({ clock: systemClock, entropy: systemEntropy, log, acceptLoss: false }),
     registry: source.registry,
     lake: lake.store,
     format: lake.format,

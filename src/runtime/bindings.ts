@@ -1,5 +1,14 @@
 import type { Totals } from '../engine/totals.ts'
-import type { Clock, Entropy, Log, ObjectStore, SchemaRegistry, Source, TableFormat } from '../ports.ts'
+import type {
+  Clock,
+  Entropy,
+  Log,
+  ObjectStore,
+  Outbox,
+  SchemaRegistry,
+  Source,
+  TableFormat,
+} from '../ports.ts'
 
 /** Everything a pipeline is bound to for one run: the same driver runs in production, a replay and the simulator. */
 export interface RunBindings {
@@ -11,6 +20,14 @@ export interface RunBindings {
   readonly entropy: Entropy
   readonly log: Log
   readonly flush: FlushLimits
+  /** The outside topics that the program writes to. Null or absent where it writes to none. */
+  readonly outbox?: Outbox | null
+  /** Where dead letters go in place of the lake's table. */
+  readonly deadLetters?: { readonly outbox: Outbox; readonly topic: string } | null
+  /** This process, for people who look at a chain: host and process id. */
+  readonly owner?: string
+  /** A graceful stop takes no longer: what is not recorded by then is read again by the next owner. Null: no limit. */
+  readonly stopWithinMs?: number | null
   /** Begin a new incarnation: the old one is sealed and its files leave the tables. */
   readonly fresh: boolean
   /** A graceful stop: what is open is cut, recorded and published. */

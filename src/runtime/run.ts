@@ -54,16 +54,17 @@ export async function run(pipeline: PipelineSpec, options: RunOptions): Promise<
     })
   }
   const { source, lake, fresh = false, onProgress = null } = options
+  const log = options.log ?? createLog({ level: 'info', pretty: process.stderr.isTTY })
   const stop = options.signal === undefined ? stopSignals() : { signal: options.signal, release: () => {} }
   try {
     return await runPipeline(pipeline, {
-      source: source.open(systemClock),
+      source: source.open({ clock: systemClock, entropy: systemEntropy, log, acceptLoss: false }),
       registry: source.registry,
       lake: lake.store,
       format: lake.format,
       clock: systemClock,
       entropy: systemEntropy,
-      log: options.log ?? createLog({ level: 'info', pretty: process.stderr.isTTY }),
+      log,
       flush: flushLimits(options),
       fresh,
       signal: stop.signal,

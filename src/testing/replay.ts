@@ -60,7 +60,7 @@ export async function replay(pipeline: PipelineSpec, options: ReplayOptions): Pr
   }
   const binding = bindingOf(pipeline, options)
   const summary = await runPipeline(pipeline, {
-    source: binding.open(systemClock),
+    source: binding.open({ clock: systemClock, entropy: systemEntropy, log: SILENT, acceptLoss: false }),
     registry: binding.registry,
     lake: store,
     format,

@@ -133,10 +133,19 @@ export interface TableOptionsSpec {
   readonly dictionary: readonly string[] | null
 }
 
+/** Results of an aggregate as records of an outside topic: keyed by the aggregate's key fields, Avro with registered schemas. */
+export interface TopicNode {
+  readonly kind: 'topic'
+  readonly name: string
+  readonly input: AggregateNode
+}
+
 export interface PipelineSpec {
   readonly name: string
   readonly source: SourceNode
   readonly tables: readonly TableNode[]
+  /** Absent is none. */
+  readonly topics?: readonly TopicNode[]
   readonly circuitBreaker: CircuitBreakerSpec | null
 }
 

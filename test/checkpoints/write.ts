@@ -16,7 +16,7 @@ import { memoryStore } from '../../src/testing/memory-store.ts'
 import { rowEncoder } from '../../src/testing/row-encoder.ts'
 import { rowsSource } from '../../src/testing/rows-source.ts'
 import { scriptedSource } from '../support/scripted-source.ts'
-import { hookedStore, SILENT } from '../support/world.ts'
+import { hookedStore, SILENT, WORLD } from '../support/world.ts'
 import { program, records } from './v1/program.ts'
 
 let ticks = 0
@@ -48,7 +48,7 @@ const stop = { kind: 'stop' } as const
 // A graceful stop, then a start that goes on, …
 await start(
   lake,
-  scriptedSource(binding.open(clock), {
+  scriptedSource(binding.open({ ...WORLD, clock }), {
     'frames-0': [20, stop],
     'frames-1': [15, stop],
     'frames-2': [9, stop],
@@ -65,7 +65,7 @@ const dying = hookedStore(lake, {
     }
   },
 })
-await start(dying, binding.open(clock), 30).catch((error: unknown) => {
+await start(dying, binding.open({ ...WORLD, clock }), 30).catch((error: unknown) => {
   if (!(error instanceof PipelineError) || error.code !== 'CRASH') throw error
 })
 

@@ -5,7 +5,7 @@ import { memoryStore } from '../../src/testing/memory-store.ts'
 import { rowsSource, type TestRecord } from '../../src/testing/rows-source.ts'
 import { Reading, reading } from '../support/reading.ts'
 import { quiet, type ScriptedRead, scriptedSource } from '../support/scripted-source.ts'
-import { hookedStore, IMPATIENT, rowsIn, start } from '../support/world.ts'
+import { hookedStore, rowsIn, start, WORLD } from '../support/world.ts'
 
 /** Windows of 10 ms, no disorder; a partition that is silent for 100 ms is idle. */
 const readings = stream('readings', Reading, {
@@ -56,7 +56,7 @@ class World {
   }
 
   run(records: readonly TestRecord[], script: Readonly<Record<string, readonly ScriptedRead[]>>) {
-    const source = scriptedSource(rowsSource(program, records).open(IMPATIENT), script)
+    const source = scriptedSource(rowsSource(program, records).open(WORLD), script)
     return start(program, { lake: this.lake, source, epochRows: 5 })
   }
 }

@@ -15,7 +15,7 @@ import type { Source } from '../../src/ports.ts'
 import { memoryStore } from '../../src/testing/memory-store.ts'
 import { rowsSource } from '../../src/testing/rows-source.ts'
 import { Reading, reading } from '../support/reading.ts'
-import { hookedStore, IMPATIENT, imageOf, rowsIn, start, tablesIn } from '../support/world.ts'
+import { hookedStore, imageOf, rowsIn, start, tablesIn, WORLD } from '../support/world.ts'
 
 function program(options: { name?: string; max?: number; withSilver?: boolean } = {}) {
   const { name = 'readings', max = 100, withSilver = true } = options
@@ -246,7 +246,7 @@ describe('is refused, and nothing is changed:', () => {
 })
 
 function namedSource(identity: string): Source {
-  const source = rowsSource(program(), records).open(IMPATIENT)
+  const source = rowsSource(program(), records).open(WORLD)
   return {
     description: source.description,
     identity,

@@ -15,7 +15,7 @@ import { memoryStore } from '../../src/testing/memory-store.ts'
 import { rowsSource } from '../../src/testing/rows-source.ts'
 import { Reading, reading } from '../support/reading.ts'
 import { scriptedSource } from '../support/scripted-source.ts'
-import { hookedStore, IMPATIENT, rowsIn, start, tablesIn } from '../support/world.ts'
+import { hookedStore, rowsIn, start, tablesIn, WORLD } from '../support/world.ts'
 
 const readings = stream('readings', Reading, {
   eventTime: 'at',
@@ -37,7 +37,7 @@ const program = pipeline({
 const records = Array.from({ length: 240 }, (_, i) =>
   reading(i + ((i * 7) % 11), { value: ((i * 13) % 40) - 1, sensor: `s${(i * 17) % 23}`, partition: i % 2 }),
 )
-const source = () => rowsSource(program, records).open(IMPATIENT)
+const source = () => rowsSource(program, records).open(WORLD)
 
 async function undisturbed() {
   const lake = memoryStore()

@@ -1,7 +1,15 @@
 import { deltaFormat } from '../../sinks/delta/delta-format.ts'
 import { readTable } from '../../sinks/delta/read-table.ts'
 import { decodeUtf8 } from '../../src/columns/utf8.ts'
-import type { Clock, Log, ObjectStore, SchemaRegistry, Source, StoredObject } from '../../src/ports.ts'
+import type {
+  Clock,
+  Log,
+  ObjectStore,
+  SchemaRegistry,
+  Source,
+  SourceWorld,
+  StoredObject,
+} from '../../src/ports.ts'
 import type { RunSummary } from '../../src/runtime/bindings.ts'
 import { runPipeline } from '../../src/runtime/run-pipeline.ts'
 import { systemEntropy } from '../../src/runtime/system.ts'
@@ -28,7 +36,7 @@ export function start(program: PipelineSpec, options: StartOptions): Promise<Run
   const { lake, records = [], epochRows = 1_000, epochBytes = 1e8, batchRecords = 1_000 } = options
   const binding = rowsSource(program, records)
   return runPipeline(program, {
-    source: options.source ?? binding.open(IMPATIENT),
+    source: options.source ?? binding.open(WORLD),
     registry: options.registry ?? binding.registry,
     lake,
     format: deltaFormat(lake, rowEncoder),
@@ -105,6 +113,16 @@ export function hookedStore(inner: ObjectStore, hooks: StoreHooks): ObjectStore 
 export const IMPATIENT: Clock = {
   nowMs: () => Date.now(),
   sleep: () => new Promise((resolve) => setImmediate(resolve)),
+}
+
+/** What a source may use. */
+export const WORLD: SourceWorld = {
+  clock: IMPATIENT,
+  entropy: systemEntropy,
+  get log() {
+    return SILENT
+  },
+  acceptLoss: false,
 }
 
 export const SILENT: Log = {
