@@ -9,7 +9,10 @@ export interface DedupeJson {
   readonly timesMs: readonly number[]
 }
 
-const COMPACT_KEYS_MIN = 4096
+/** Fewer are not worth a look. */
+const FORGET_KEYS_MIN = 4096
+/** Of what is written. */
+const PART_KEYS_MAX = 100_000
 
 /**
  * The keys of one dedupe step. For each key the newest event time T of a kept row; a row at t is a duplicate when |t − T| < within
@@ -24,6 +27,7 @@ export class DedupeSet {
   /** Key ids whose time changed since the last cut, each once. */
   #changed: number[] = []
   #isChanged = new Uint8Array(1024)
+  #forgetAtKeys = FORGET_KEYS_MIN
 
   constructor(fields: readonly Field[], withinMs: number) {
     this.#fields = fields
@@ -66,25 +70,21 @@ export class DedupeSet {
     return keptCount
   }
 
-  /** What changed since the last call. */
-  takeChanges(): DedupeJson {
-    const json = this.#toJson(this.#changed)
-    for (const id of this.#changed) this.#isChanged[id] = 0
+  /** What changed since the last call, in parts: one at least, and all are to be taken. Forgets what cannot matter any more. */
+  *takeChanges(watermarkMs: number): Generator<DedupeJson> {
+    const changed = this.#changed
     this.#changed = []
-    return json
+    for (const id of changed) this.#isChanged[id] = 0
+    yield* this.#parts(changed)
+    this.#forget(watermarkMs)
   }
 
-  /** All that can still matter at a watermark; forgets the rest. */
-  takeSnapshot(watermarkMs: number): DedupeJson {
+  /** All that can still matter at a watermark, likewise. */
+  *takeSnapshot(watermarkMs: number): Generator<DedupeJson> {
     for (const id of this.#changed) this.#isChanged[id] = 0
     this.#changed = []
-    const live: number[] = []
-    for (let id = 0; id < this.#keys.size; id++) {
-      if (watermarkMs < this.#timesMs[id]! + this.#withinMs) live.push(id)
-    }
-    const json = this.#toJson(live)
-    if (this.#keys.size > COMPACT_KEYS_MIN && live.length * 2 < this.#keys.size) this.#rebuild(json)
-    return json
+    yield* this.#parts(this.#live(watermarkMs))
+    this.#forget(watermarkMs)
   }
 
   /** Adds a snapshot, or changes on top of it. */
@@ -94,24 +94,47 @@ export class DedupeSet {
       truncateBatch(batch, 0)
       batch.columns.forEach((column, c) => keyFromJson(json.keys[c]![i]!, column))
       const id = this.#keys.idOf(batch.columns, 0)
-      if (id >= this.#timesMs.length) this.#grow(id + 1)
-      this.#timesMs[id] = Math.max(this.#timesMs[id]!, json.timesMs[i]!)
+      this.#setTime(id, Math.max(this.#timesMs[id] ?? -Infinity, json.timesMs[i]!))
     }
   }
 
-  #toJson(ids: readonly number[]): DedupeJson {
+  *#parts(ids: readonly number[]): Generator<DedupeJson> {
     const columns = this.#keys.keys.columns
-    return {
-      keys: columns.map((column) => ids.map((id) => keyToJson(column, id))),
-      timesMs: ids.map((id) => this.#timesMs[id]!),
+    for (let from = 0; from === 0 || from < ids.length; from += PART_KEYS_MAX) {
+      const part = ids.slice(from, from + PART_KEYS_MAX)
+      yield {
+        keys: columns.map((column) => part.map((id) => keyToJson(column, id))),
+        timesMs: part.map((id) => this.#timesMs[id]!),
+      }
     }
   }
 
-  #rebuild(json: DedupeJson): void {
-    this.#keys = new KeyTable(this.#fields)
-    this.#timesMs = new Float64Array(1024).fill(-Infinity)
-    this.#isChanged = new Uint8Array(1024)
-    this.restore(json)
+  #live(watermarkMs: number): readonly number[] {
+    const live: number[] = []
+    for (let id = 0; id < this.#keys.size; id++) {
+      if (watermarkMs < this.#timesMs[id]! + this.#withinMs) live.push(id)
+    }
+    return live
+  }
+
+  /** Looks when the keys have doubled, and moves those that can matter to a new table when they are the minority. */
+  #forget(watermarkMs: number): void {
+    if (this.#keys.size < this.#forgetAtKeys) return
+    const live = this.#live(watermarkMs)
+    if (live.length * 2 < this.#keys.size) {
+      const old = this.#keys.keys.columns
+      const times = this.#timesMs
+      this.#keys = new KeyTable(this.#fields)
+      this.#timesMs = new Float64Array(1024).fill(-Infinity)
+      this.#isChanged = new Uint8Array(1024)
+      for (const id of live) this.#setTime(this.#keys.idOf(old, id), times[id]!)
+    }
+    this.#forgetAtKeys = Math.max(FORGET_KEYS_MIN, live.length * 2)
+  }
+
+  #setTime(id: number, timeMs: number): void {
+    if (id >= this.#timesMs.length) this.#grow(id + 1)
+    this.#timesMs[id] = timeMs
   }
 
   #grow(size: number): void {

@@ -16,6 +16,8 @@ export interface MergePanesJson extends PanesJson {
 }
 
 const PANES_MIN = 1024
+/** Of a snapshot. */
+const PART_PANES_MAX = 50_000
 
 /** All panes of one aggregate, over all partitions: folds partials, fires what the watermark has passed. */
 export class MergeAggregate {
@@ -92,14 +94,20 @@ export class MergeAggregate {
     truncateBatch(this.rows, 0)
   }
 
-  snapshot(): MergePanesJson {
-    const open: number[] = []
-    for (let pane = 0; pane < this.#panes.size; pane++) if (this.#isClosed[pane] === 0) open.push(pane)
-    return {
-      ...panesToJson(this.#panes, open),
-      revisions: open.map((pane) => this.#revisions[pane]!),
-      changed: open.map((pane) => this.#changed[pane]!),
-    }
+  *snapshot(): Generator<MergePanesJson> {
+    let next = 0
+    do {
+      const open: number[] = []
+      while (next < this.#panes.size && open.length < PART_PANES_MAX) {
+        if (this.#isClosed[next] === 0) open.push(next)
+        next++
+      }
+      yield {
+        ...panesToJson(this.#panes, open),
+        revisions: open.map((pane) => this.#revisions[pane]!),
+        changed: open.map((pane) => this.#changed[pane]!),
+      }
+    } while (next < this.#panes.size)
   }
 
   restore(json: MergePanesJson): void {

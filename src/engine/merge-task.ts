@@ -30,7 +30,7 @@ export interface MergeState {
   readonly totals: Totals
 }
 
-/** The panes of all aggregates by name, written now and then. */
+/** Panes by the name of their aggregate, written now and then. */
 export type MergeSnapshot = Readonly<Record<string, MergePanesJson>>
 
 export interface MergeRules {
@@ -134,12 +134,14 @@ export class MergeTask {
     for (const aggregate of this.#aggregates) aggregate.clearRows()
   }
 
-  snapshot(): MergeSnapshot {
-    return Object.fromEntries(
-      this.#aggregates.map((aggregate) => [aggregate.plan.node.name, aggregate.snapshot()]),
-    )
+  /** In parts, so that many panes are never in memory twice. */
+  *snapshot(): Generator<MergeSnapshot> {
+    for (const aggregate of this.#aggregates) {
+      for (const part of aggregate.snapshot()) yield { [aggregate.plan.node.name]: part }
+    }
   }
 
+  /** Adds a part. */
   restore(snapshot: MergeSnapshot): void {
     for (const aggregate of this.#aggregates) {
       const json = snapshot[aggregate.plan.node.name]

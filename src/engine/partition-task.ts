@@ -4,7 +4,7 @@ import { assert } from '../errors.ts'
 import type { RecordBatch, TableShape } from '../ports.ts'
 import { CircuitBreaker, type CircuitState } from './circuit-breaker.ts'
 import { type DeadLetter, DeadLetterBatch, type DeadLetterOrigin } from './dead-letter.ts'
-import type { DedupeJson } from './dedupe.ts'
+import type { DedupeJson, DedupeSet } from './dedupe.ts'
 import { readEventTimes } from './event-time.ts'
 import { columnAt } from './field-path.ts'
 import { Frame, Selection } from './frame.ts'
@@ -245,31 +245,30 @@ export class PartitionTask implements StepReport {
     return { records: this.#records, state: this.#state(), tables: withRows, partials: this.#partials() }
   }
 
-  /** Null where no step dedupes. */
-  cutDedupe(kind: DedupeOutput['kind']): DedupeOutput | null {
-    const steps: Record<string, DedupeJson> = {}
-    let any = false
-    this.#steps.forEach((step, i) => {
-      if (step.dedupe === null) return
-      const node = this.#plan.steps[i]!.node
-      assert(node.kind === 'dedupe', 'only dedupe steps have a set')
-      any = true
-      steps[node.name] =
-        kind === 'changes' ? step.dedupe.takeChanges() : step.dedupe.takeSnapshot(this.watermarkMs)
-    })
-    return any ? { kind, steps } : null
+  /** In parts, so that a large set is never in memory twice; nothing where no step dedupes. To be taken to the end. */
+  *cutDedupe(kind: DedupeOutput['kind']): Generator<DedupeOutput> {
+    for (const { name, set } of this.#dedupeSets()) {
+      const parts =
+        kind === 'changes' ? set.takeChanges(this.watermarkMs) : set.takeSnapshot(this.watermarkMs)
+      for (const part of parts) yield { kind, steps: { [name]: part } }
+    }
   }
 
   /** Applies snapshots and changes in the order in which they were written. */
   restoreDedupe(output: DedupeOutput): void {
-    this.#steps.forEach((step, i) => {
-      const node = this.#plan.steps[i]!.node
-      if (step.dedupe === null || node.kind !== 'dedupe') return
-      const json = output.steps[node.name]
-      if (json !== undefined) step.dedupe.restore(json)
-    })
-    // What was restored is durable: it is no change of the epoch that comes.
-    for (const step of this.#steps) step.dedupe?.takeChanges()
+    for (const { name, set } of this.#dedupeSets()) {
+      const json = output.steps[name]
+      if (json !== undefined) set.restore(json)
+    }
+  }
+
+  *#dedupeSets(): Generator<{ readonly name: string; readonly set: DedupeSet }> {
+    for (const [i, { dedupe }] of this.#steps.entries()) {
+      if (dedupe === null) continue
+      const { node } = this.#plan.steps[i]!
+      assert(node.kind === 'dedupe', 'only dedupe steps have a set')
+      yield { name: node.name, set: dedupe }
+    }
   }
 
   /** Empties the epoch's columns; their memory is kept for the next. */

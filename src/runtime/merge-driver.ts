@@ -1,17 +1,15 @@
 import { MERGE_TASK } from '../checkpoint/keys.ts'
 import type { FoldedEpochs, MergeWork, SnapshotRef } from '../checkpoint/record.ts'
-import { decodeUtf8 } from '../columns/utf8.ts'
 import { type MergeSnapshot, MergeTask } from '../engine/merge-task.ts'
 import type { PartialsJson } from '../engine/partial.ts'
 import { assert, PipelineError } from '../errors.ts'
 import type { Chain } from './chain.ts'
 import { EpochCommitter } from './epoch-committer.ts'
 import type { FeedItem, MergeFeed } from './merge-feed.ts'
-import { stateGone } from './partition-driver.ts'
-import { retrying } from './retry.ts'
 import type { RunState } from './run-state.ts'
 import type { Ownership } from './takeover.ts'
-import { encodeTables, stageJson, type TaskContext } from './task-context.ts'
+import { encodeLines, readLines, stageLines } from './staged-lines.ts'
+import { encodeTables, type TaskContext } from './task-context.ts'
 
 /** The panes are written whole after so many epochs of the merge … */
 const SNAPSHOT_EVERY_EPOCHS = 16
@@ -100,7 +98,8 @@ export class MergeDriver {
       const base = await chain.readListed(work.snapshot.epoch)
       assert(base.kind === 'data', 'a snapshot belongs to an epoch with work')
       this.#task = this.#createTask(mergeWorkOf(base.work))
-      this.#task.restore((await this.#readJson(work.snapshot.key)) as MergeSnapshot)
+      const lines = await readLines(this.#options.context, work.snapshot.key)
+      for (const line of lines) this.#task.restore(line as MergeSnapshot)
       next = work.snapshot.epoch + 1
     }
     for (let epoch = next; epoch <= last.epoch; epoch++) {
@@ -144,15 +143,10 @@ export class MergeDriver {
     assert(record.work.type === 'partition', `${task} is no partition task`)
     const { state, partials } = record.work
     const { watermarkMs, idle, ended } = state
-    const json = partials === null ? null : ((await this.#readJson(partials)) as PartialsJson)
+    let json: PartialsJson | null = null
+    if (partials !== null)
+      for (const line of await readLines(this.#options.context, partials)) json = line as PartialsJson
     return { kind: 'epoch', source: { task, epoch, watermarkMs, idle, ended, partials: json } }
-  }
-
-  async #readJson(key: string): Promise<unknown> {
-    const { context } = this.#options
-    const body = await retrying(context.retry, `get ${key}`, () => context.store.get(key))
-    if (body === null) throw stateGone(key)
-    return JSON.parse(decodeUtf8(body))
   }
 
   #fold(item: FeedItem): void {
@@ -192,7 +186,7 @@ export class MergeDriver {
     const isSnapshot =
       this.#task.openPanes <= SMALL_SNAPSHOT_PANES ||
       epoch - (this.#snapshot?.epoch ?? -1) >= SNAPSHOT_EVERY_EPOCHS
-    const panes = isSnapshot ? this.#task.snapshot() : null
+    const panes = isSnapshot ? encodeLines(this.#task.snapshot()) : null
     const state = this.#task.state
     await this.#committer.commit({
       epoch,
@@ -200,7 +194,7 @@ export class MergeDriver {
       tables,
       stage: async () => {
         if (panes !== null) {
-          const key = await stageJson(context, MERGE_TASK, name, 'panes', panes)
+          const key = await stageLines(context, MERGE_TASK, name, 'panes', panes)
           this.#snapshot = { key, epoch }
         }
         return { type: 'merge', state, folded, snapshot: this.#snapshot }

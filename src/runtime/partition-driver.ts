@@ -1,8 +1,7 @@
-import { decodeUtf8 } from '../columns/utf8.ts'
 import type { PartitionWork } from '../checkpoint/record.ts'
 import { type DedupeOutput, PartitionTask } from '../engine/partition-task.ts'
 import type { WriterSchemas } from '../engine/writer-schemas.ts'
-import { assert, PipelineError } from '../errors.ts'
+import { assert } from '../errors.ts'
 import type { PartitionReader, ReadResult, RecordBatch, SourcePartition } from '../ports.ts'
 import type { FlushLimits, RunBindings } from './bindings.ts'
 import type { Chain } from './chain.ts'
@@ -11,7 +10,8 @@ import type { MergeFeed } from './merge-feed.ts'
 import { isRetryable, retrying } from './retry.ts'
 import type { RunState } from './run-state.ts'
 import type { Ownership } from './takeover.ts'
-import { encodeTables, nameOf, stageJson, type TaskContext } from './task-context.ts'
+import { encodeLines, readLines, stageLines } from './staged-lines.ts'
+import { encodeTables, nameOf, type TaskContext } from './task-context.ts'
 
 /** A dedupe set is written whole after so many epochs; in between only what changed. */
 const SNAPSHOT_EVERY_EPOCHS = 16
@@ -179,7 +179,13 @@ export class PartitionDriver {
     const output = this.#task.cut(cutMs)
     const tables = encodeTables(context, partition.id, name, output.tables, cutMs)
     const isSnapshot = this.#epochsSinceSnapshot % SNAPSHOT_EVERY_EPOCHS === 0
-    const dedupe = this.#task.cutDedupe(isSnapshot ? 'snapshot' : 'changes')
+    const dedupe = encodeLines(this.#task.cutDedupe(isSnapshot ? 'snapshot' : 'changes'))
+    const partials = output.partials === null ? null : encodeLines([output.partials])
+    if (dedupe.length > 0) {
+      const key = context.keys.staged(partition.id, nameOf(context, name), 'dedupe')
+      this.#dedupeKeys = isSnapshot ? [key] : [...this.#dedupeKeys, key]
+    }
+    const dedupeKeys = this.#dedupeKeys
     this.#task.clear()
     state.cut(partition.id, this.#task)
     this.#epochsSinceSnapshot++
@@ -189,19 +195,12 @@ export class PartitionDriver {
       cutMs,
       tables,
       stage: async () => {
-        const [partials, dedupeKeys] = await Promise.all([
-          output.partials === null
-            ? null
-            : stageJson(context, partition.id, name, 'partials', output.partials),
-          this.#stageDedupe(name, dedupe),
+        const [partialsKey] = await Promise.all([
+          partials === null ? null : stageLines(context, partition.id, name, 'partials', partials),
+          dedupe.length === 0 ? null : stageLines(context, partition.id, name, 'dedupe', dedupe),
         ])
-        return {
-          type: 'partition',
-          state: output.state,
-          records: output.records,
-          dedupe: dedupeKeys,
-          partials,
-        }
+        const { state, records } = output
+        return { type: 'partition', state, records, dedupe: dedupeKeys, partials: partialsKey }
       },
       recorded: () => {
         const { watermarkMs, idle, ended } = output.state
@@ -217,26 +216,10 @@ export class PartitionDriver {
     if (feed !== null) await state.orStop(feed.room())
   }
 
-  async #stageDedupe(
-    name: Parameters<typeof stageJson>[2],
-    dedupe: DedupeOutput | null,
-  ): Promise<readonly string[]> {
-    if (dedupe === null) return []
-    // The list of keys is extended at once, in the order of the epochs, not when the upload ends.
-    const { context, partition } = this.#options
-    const key = context.keys.staged(partition.id, nameOf(context, name), 'dedupe')
-    this.#dedupeKeys = dedupe.kind === 'snapshot' ? [key] : [...this.#dedupeKeys, key]
-    const keys = this.#dedupeKeys
-    await stageJson(context, partition.id, name, 'dedupe', dedupe)
-    return keys
-  }
-
   async #restoreDedupe(): Promise<void> {
     const { context } = this.#options
     for (const key of this.#dedupeKeys) {
-      const body = await retrying(context.retry, `get ${key}`, () => context.store.get(key))
-      if (body === null) throw stateGone(key)
-      this.#task.restoreDedupe(JSON.parse(decodeUtf8(body)) as DedupeOutput)
+      for (const line of await readLines(context, key)) this.#task.restoreDedupe(line as DedupeOutput)
     }
   }
 }
@@ -252,11 +235,4 @@ function workOf(ownership: Ownership): PartitionWork | null {
 export function partitionTables(context: Pick<TaskContext, 'plan'>): readonly string[] {
   const { bronze, silver, deadLetters } = context.plan
   return [...bronze, ...silver].map((table) => table.shape.path).concat(deadLetters.path)
-}
-
-export function stateGone(key: string): PipelineError {
-  return new PipelineError('STATE_GONE', `${key}, which a checkpoint record names, is not in the lake`, {
-    advice:
-      'The lake was changed by something else than Millrace. Restore the object, or begin again with --fresh.',
-  })
 }

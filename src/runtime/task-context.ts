@@ -3,7 +3,6 @@ import type { Plan } from '../engine/plan.ts'
 import type { Clock, Entropy, Log, ObjectStore, StagedFile, TableEncoder } from '../ports.ts'
 import type { TableRows } from '../engine/partition-task.ts'
 import type { StagedName } from '../checkpoint/keys.ts'
-import { encodeUtf8 } from '../columns/utf8.ts'
 import { type Retry, retrying } from './retry.ts'
 import type { ProtocolRules } from './rules.ts'
 import type { TablePublisher } from './table-publisher.ts'
@@ -94,19 +93,6 @@ export async function stageFiles(context: TaskContext, tables: readonly NamedFil
   for (const result of uploads) if (result.status === 'rejected') throw result.reason
 }
 
-/** Stages state or partials as JSON and returns the key. */
-export async function stageJson(
-  context: TaskContext,
-  task: string,
-  name: StagedName,
-  kind: string,
-  value: unknown,
-): Promise<string> {
-  const key = context.keys.staged(task, nameOf(context, name), kind)
-  await putStaged(context, key, encodeUtf8(JSON.stringify(value)))
-  return key
-}
-
 export function filesByTable(tables: readonly NamedFiles[]): Record<string, readonly StagedFile[]> {
   return Object.fromEntries(tables.map(({ path, files }) => [path, files.map(({ file }) => file)]))
 }
@@ -121,6 +107,7 @@ function encodeLogPath(path: string): string {
   return path.split('/').map(encodeURIComponent).join('/').replaceAll('%3D', '=')
 }
 
-function putStaged(context: TaskContext, key: string, body: Uint8Array): Promise<void> {
+/** Twice is as good as once. */
+export function putStaged(context: TaskContext, key: string, body: Uint8Array): Promise<void> {
   return retrying(context.retry, `put ${key}`, () => context.store.put(key, body))
 }
