@@ -10,6 +10,12 @@ export default defineConfig({
       { find: /^millrace\/testing$/, replacement: here('./src/testing/index.ts') },
       { find: /^millrace\/consumers\/recording$/, replacement: here('./consumers/recording/index.ts') },
       { find: /^millrace\/sinks\/directory$/, replacement: here('./sinks/directory.ts') },
+      { find: /^millrace\/consumers\/kafka$/, replacement: here('./consumers/kafka/index.ts') },
+      { find: /^millrace\/consumers\/registry$/, replacement: here('./consumers/registry/index.ts') },
+      { find: /^millrace\/sinks\/s3$/, replacement: here('./sinks/s3/index.ts') },
+      { find: /^millrace\/sinks\/topic$/, replacement: here('./sinks/topic/index.ts') },
+      { find: /^millrace\/sinks\/dead-letter-topic$/, replacement: here('./sinks/dead-letter-topic.ts') },
+      { find: /^millrace\/producer$/, replacement: here('./src/producer/index.ts') },
     ],
   },
   test: {
