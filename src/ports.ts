@@ -174,6 +174,19 @@ export interface ObjectStore {
 
 // ------------------------------------------------------------------------------------------- outbox
 
+/**
+ * The headers, in UTF-8, by which a message tells whose it is; `index` counts within the epoch. Every message of an outbox has them, and
+ * `findPublished` goes by them. Where one repeats, as in a dead letter of a dead letter, the last counts.
+ */
+export const IDENTITY_HEADERS = {
+  pipeline: 'millrace.pipeline',
+  incarnation: 'millrace.incarnation',
+  life: 'millrace.life',
+  task: 'millrace.task',
+  epoch: 'millrace.epoch',
+  index: 'millrace.index',
+} as const
+
 /** One record for an outside topic. */
 export interface OutboxMessage {
   readonly topic: string
@@ -214,6 +227,11 @@ export interface Outbox {
 /** Says how far an outbox has come, for all incarnations. */
 export interface OutboxMarker {
   readonly incarnation: number
+  /**
+   * The nonce of the incarnation's record. A lake that was deleted and begun again, or another lake of a pipeline of this name, has the same
+   * incarnation numbers: a marker of another life says nothing about this one, and counts as missing.
+   */
+  readonly life: string
   readonly epoch: number
 }
 
@@ -232,7 +250,7 @@ export interface OutboxTask {
    * headers. For epochs above a marker that is missing or older than what the chain knows to be published.
    */
   findPublished(
-    incarnation: number,
+    life: string,
     epochs: readonly number[],
     topics: readonly string[],
   ): Promise<ReadonlySet<number>>
