@@ -154,7 +154,9 @@ ${indexCode(source, site, value)}
 V${id}[2 * ${row}] = ${value}
 V${id}[2 * ${row} + 1] = ${value} >> 31`
       }
-      return indexCode(source, site, `V${id}[${row}]`)
+      return `if (p < e && (b = a[p]) < 128) { p++; V${id}[${row}] = (b >>> 1) ^ -(b & 1) }
+else if (p + 1 < e && (q = a[p + 1]) < 128) { b = (b & 127) | (q << 7); p += 2; V${id}[${row}] = (b >>> 1) ^ -(b & 1) }
+else { q = readInt(a, p, e, V${id}, ${row}); if (q < 0) ${source.fail(site, 'q')}; p = q }`
     case 'long': {
       if (plan.as === 'long') {
         const read = plan.millis ? 'readMillis' : 'readLong'

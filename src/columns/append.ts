@@ -1,7 +1,16 @@
 import { assert } from '../errors.ts'
 import type { Column } from './column.ts'
 import type { ColumnType, Field } from './column-type.ts'
-import { isPlainObject, kindOf, lookup, objectMisfit, shown } from './object-shape.ts'
+import {
+  isPlainObject,
+  isRecord,
+  kindOf,
+  lookup,
+  propertyReader,
+  recordMisfit,
+  shown,
+  unknownField,
+} from './object-shape.ts'
 import { scalarAppender } from './append-scalar.ts'
 import type { CellAppender } from './append-scalar.ts'
 
@@ -35,17 +44,23 @@ type FieldsAppender = (value: unknown, columns: readonly Column[]) => string | n
 
 function recordAppender(fields: readonly Field[], path: string): FieldsAppender {
   const names = fields.map((field) => field.name)
-  const known = new Set(names)
-  const inner = names.map((name) => (path === '' ? name : `${path}.${name}`))
-  const appenders = fields.map((field, index) => fieldAppender(field, inner[index]!))
+  const readers = names.map(propertyReader)
+  const appenders = fields.map((field) =>
+    fieldAppender(field, path === '' ? field.name : `${path}.${field.name}`),
+  )
   return (value, columns) => {
-    const misfit = objectMisfit(value, known, path)
-    if (misfit !== null) return misfit
+    if (!isRecord(value)) return recordMisfit(value, path)
+    let present = 0
     for (let i = 0; i < appenders.length; i++) {
-      const why = appenders[i]!(columns[i]!, lookup(value, names[i]!))
-      if (why !== null) return why
+      const property = readers[i]!(value)
+      if (property !== undefined) present++
+      const why = appenders[i]!(columns[i]!, property)
+      // A field that is not in the schema is often the misspelt name of one that is missing.
+      if (why !== null) return unknownField(value, names, path) ?? why
     }
-    return null
+    // As many properties as fields that were found: there is no other, and no need to look each of them up.
+    const isWhole = isPlainObject(value) && Object.keys(value).length === present
+    return isWhole ? null : unknownField(value, names, path)
   }
 }
 

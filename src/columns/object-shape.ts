@@ -1,18 +1,22 @@
 /** Looking at values that a user's callback returned, of which nothing is known. */
 
-/** Why the value is not an object with no other fields than these, or null. `path` is '' for the row itself. */
-export function objectMisfit(value: unknown, known: ReadonlySet<string>, path: string): string | null {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    if (path !== '') return `field ${path} is ${kindOf(value)}, not an object`
-    return `the row is ${kindOf(value)}, not an object${value === undefined ? ': does the function return it?' : ''}`
-  }
-  for (const name of Object.keys(value)) {
-    if (!known.has(name)) {
-      const subject = path === '' ? name : `${path}.${name}`
-      return `field ${subject} is not in the schema, which has ${[...known].join(', ')}`
-    }
-  }
-  return null
+/** An object that may be a record: of any class, but neither an array nor null. */
+export function isRecord(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Why the value is no record. `path` is '' for the row itself. */
+export function recordMisfit(value: unknown, path: string): string {
+  if (path !== '') return `field ${path} is ${kindOf(value)}, not an object`
+  return `the row is ${kindOf(value)}, not an object${value === undefined ? ': does the function return it?' : ''}`
+}
+
+/** A message that names a property which is none of the fields, or null. */
+export function unknownField(value: object, names: readonly string[], path: string): string | null {
+  const unknown = Object.keys(value).find((name) => !names.includes(name))
+  if (unknown === undefined) return null
+  const subject = path === '' ? unknown : `${path}.${unknown}`
+  return `field ${subject} is not in the schema, which has ${names.join(', ')}`
 }
 
 /** An object as a literal makes it: what JavaScript uses for dictionaries. */
@@ -26,6 +30,12 @@ export function isPlainObject(value: unknown): value is object {
 export function lookup(value: unknown, name: string): unknown {
   const object = value as Readonly<Record<string, unknown>>
   return name in Object.prototype && !Object.hasOwn(object, name) ? undefined : object[name]
+}
+
+/** As `lookup`, for one name. Each has code of its own: the engine then remembers where the property is. */
+export function propertyReader(name: string): (value: object) => unknown {
+  if (name in Object.prototype) return (value) => lookup(value, name)
+  return new Function('value', `return value[${JSON.stringify(name)}]`) as (value: object) => unknown
 }
 
 /** 'a string', 'null', 'an array': what sort of value it is. */

@@ -66,7 +66,10 @@ function branchAt(children: readonly Column[], row: number): Record<string, unkn
 export interface RowReader {
   /** Reads from these columns from now on. Again after they have grown: their arrays are replaced then. */
   bind(columns: readonly Column[]): void
-  /** The object. Its properties read the row that `at` chose last, so it must not be kept; copy it by `{ ...row }`. */
+  /**
+   * The object. Its properties, and those of the records in it, read the row that `at` chose last, so it must not be
+   * kept: `{ ...row }` copies all but the records in it, `structuredClone(row)` everything.
+   */
   readonly row: object
   /** Chooses a row and returns `row`. */
   at(index: number): object
@@ -82,6 +85,7 @@ export function compileRow(fields: readonly Field[]): RowReader {
   const text = `"use strict"
 let i = 0
 ${code.variables.map((name) => `let ${name} = null`).join('\n')}
+${code.records.join('\n')}
 const row = ${row}
 return {
 row,
@@ -92,22 +96,38 @@ at(index) {
 i = index
 return row
 } }`
-  const environment: Record<string, unknown> = { decodeUtf8, longOf, valueAt, symbols: code.symbols }
+  const environment: Record<string, unknown> = {
+    decodeUtf8,
+    longOf,
+    valueAt,
+    withGetters,
+    symbols: code.symbols,
+  }
   return new Function(...Object.keys(environment), text)(...Object.values(environment)) as RowReader
+}
+
+/** One by one: V8 makes a dictionary of a literal with getters, and then `{ ...row }` takes ten times as long. */
+function withGetters(getters: readonly (readonly [string, () => unknown])[]): object {
+  const object = {}
+  for (const [name, get] of getters) {
+    Object.defineProperty(object, name, { get, enumerable: true, configurable: true })
+  }
+  return object
 }
 
 class RowCode {
   readonly variables: string[] = []
   readonly binds: string[] = []
+  /** The records inside the row: made once, for their getters read the variables. */
+  readonly records: string[] = []
   readonly symbols: (readonly string[])[] = []
 
-  /** An object literal. Names are JSON text in it: they come from schemas. */
+  /** An object with a getter for each field. Names are JSON text in the code: they come from schemas. */
   object(fields: readonly Field[], access: (index: number) => string): string {
-    const getters = fields.map((field, index) => {
-      const value = this.#field(field, access(index))
-      return `get ${JSON.stringify(field.name)}() { return ${value} }`
-    })
-    return `{\n${getters.join(',\n')}\n}`
+    const getters = fields.map(
+      (field, index) => `[${JSON.stringify(field.name)}, () => ${this.#field(field, access(index))}]`,
+    )
+    return `withGetters([\n${getters.join(',\n')}\n])`
   }
 
   #field(field: Field, access: string): string {
@@ -148,7 +168,7 @@ class RowCode {
         const name = `R${this.variables.length}`
         const object = this.object(type.fields, (index) => `${column}.children[${index}]`)
         this.variables.push(name)
-        this.binds.push(`${name} = ${object}`)
+        this.records.push(`${name} = ${object}`)
         return name
       }
       case 'bytes':

@@ -82,6 +82,9 @@ describe('a row object', () => {
     reader.bind(batch.columns)
     const rows = [0, 1, 2].map((row) => JSON.stringify(reader.at(row)))
     expect(rows).toEqual(['{"f":{"x":1.5}}', '{"f":null}', '{"f":{"x":null}}'])
+    const kept = structuredClone(reader.at(0))
+    reader.at(2)
+    expect(kept).toEqual({ f: { x: 1.5 } })
   })
 
   it('copies bytes: what a callback keeps is not overwritten', () => {
