@@ -9,7 +9,7 @@ import { describeFailure, runSeed } from './run-seed.ts'
 const { MILLRACE_SEED, MILLRACE_SEEDS, MILLRACE_FIRST_SEED } = process.env
 const only = MILLRACE_SEED === undefined ? null : Number(MILLRACE_SEED)
 const first = Number(MILLRACE_FIRST_SEED ?? 1)
-const count = Number(MILLRACE_SEEDS ?? 150)
+const count = Number(MILLRACE_SEEDS ?? 300)
 /** One test holds so many seeds: a test of its own for each would cost more than the seed. */
 const SEEDS_A_TEST = 25
 

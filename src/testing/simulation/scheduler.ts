@@ -126,6 +126,7 @@ export const DENIED = 'SIM_DENIED'
 
 const TRACE_LINES_MAX = 100_000
 const PAUSE_STEPS_MAX = 400
+const ALARM_CHANCE = 0.03
 
 export class SimScheduler {
   readonly random: Prng
@@ -232,14 +233,11 @@ export class SimScheduler {
 
   /** The operation that happens next, or null where something else had to happen first. */
   #choose(): Operation | null {
+    // Time passes when nobody has anything to do before an alarm, and now and then while somebody polls.
+    if (this.random.chance(ALARM_CHANCE)) this.#passTime()
     let runnable = this.#runnable()
     if (runnable.length === 0) {
-      const sleeping = this.#operations.filter(
-        (o) => o.kind === 'sleep' && o.process.pausedUntilStep <= this.steps,
-      )
-      if (sleeping.length > 0) {
-        // Nobody has anything to do before somebody's alarm: time passes.
-        this.nowMs = Math.max(this.nowMs, Math.ceil(Math.min(...sleeping.map((o) => o.dueMs))))
+      if (this.#passTime()) {
         runnable = this.#runnable()
       } else {
         const paused = this.processes.filter((p) => p.state === 'alive' && p.pausedUntilStep > this.steps)
@@ -251,7 +249,7 @@ export class SimScheduler {
       }
     }
     const { slow, slowness } = this.#weather
-    if (slow !== null && this.random.chance(slowness)) {
+    if (slow !== null && !this.#calm && this.random.chance(slowness)) {
       const fast = runnable.filter((operation) => !operation.label.includes(slow))
       if (fast.length > 0) runnable = fast
     }
@@ -262,6 +260,16 @@ export class SimScheduler {
     const operation = this.random.pick(runnable)
     this.#current = operation.process
     return operation
+  }
+
+  /** To the next alarm. False where nobody sleeps. */
+  #passTime(): boolean {
+    const sleeping = this.#operations.filter(
+      (o) => o.kind === 'sleep' && o.process.pausedUntilStep <= this.steps,
+    )
+    if (sleeping.length === 0) return false
+    this.nowMs = Math.max(this.nowMs, Math.ceil(Math.min(...sleeping.map((o) => o.dueMs))))
+    return true
   }
 
   #runnable(): Operation[] {
@@ -291,6 +299,7 @@ export class SimScheduler {
     switch (happens) {
       case 'response-lost':
         if (kind === 'write') this.#execute(operation, 'response lost')
+        else this.say(`${process.name}: ${operation.label} -> response lost`)
         return this.#fail(operation, kind === 'write')
       case 'dropped':
         this.say(`${process.name}: ${operation.label} -> dropped`)
