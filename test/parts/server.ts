@@ -1,0 +1,169 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { openSync, closeSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isAlive } from './cache.ts'
+
+/** A program that is to run as a server. */
+export interface ServerCommand {
+  readonly name: string
+  readonly command: string
+  readonly args: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  /** Goes away with the server's owner. */
+  readonly folder: string
+  /** What the server prints is appended to it. */
+  readonly log: string
+  /** Asks the server itself. A rejection means not yet. */
+  readonly probe: () => Promise<void>
+  readonly startTimeoutMs: number
+  /** The server is killed when this process is gone, however it went. */
+  readonly ownerPid: number
+}
+
+export interface ServerProcess {
+  readonly pid: number
+  /** SIGKILL. Resolves when the process is gone. */
+  kill(): Promise<void>
+  /** SIGTERM, and SIGKILL when that takes longer than `timeoutMs`. */
+  stop(timeoutMs?: number): Promise<void>
+  /** SIGSTOP: connections stay open and nobody answers. */
+  pause(): void
+  resume(): void
+}
+
+/**
+ * Starts the server and waits until it answers. It is in a process group of its own, so that a Ctrl-C at the terminal
+ * does not take it away under the tests, and a guard kills it when its owner is gone.
+ */
+export async function startServer(server: ServerCommand): Promise<ServerProcess> {
+  const log = openSync(server.log, 'a')
+  const child = spawn(server.command, server.args, {
+    detached: true,
+    stdio: ['ignore', log, log],
+    env: { ...process.env, ...server.env },
+    cwd: server.folder,
+  })
+  closeSync(log)
+  const ended = endOf(child)
+  if (child.pid === undefined) {
+    throw new Error(`${server.name} could not be started: ${await ended}`)
+  }
+  child.unref()
+  guard(server.ownerPid, child.pid, server.folder)
+  const handle = handleOf(child, child.pid, ended)
+  await waitUntilReady(server, handle, ended)
+  return handle
+}
+
+function handleOf(child: ChildProcess, pid: number, ended: Promise<string>): ServerProcess {
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL')
+    await whileHeld(ended)
+  }
+  return {
+    pid,
+    kill,
+    stop: async (timeoutMs = 20_000) => {
+      // A stopped process hears no SIGTERM.
+      child.kill('SIGCONT')
+      child.kill('SIGTERM')
+      const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
+      await whileHeld(ended)
+      clearTimeout(timer)
+    },
+    pause: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
+  }
+}
+
+/** The child is not counted among what keeps this process alive: whoever waits for its end must hold it. */
+async function whileHeld<Result>(promise: Promise<Result>): Promise<Result> {
+  const hold = setInterval(() => {}, 1000)
+  try {
+    return await promise
+  } finally {
+    clearInterval(hold)
+  }
+}
+
+function endOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.once('error', (error) => resolve(error.message))
+    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`))
+  })
+}
+
+async function waitUntilReady(
+  server: ServerCommand,
+  handle: ServerProcess,
+  ended: Promise<string>,
+): Promise<void> {
+  const deadline = performance.now() + server.startTimeoutMs
+  let end: string | undefined
+  void ended.then((how) => (end = how))
+  for (;;) {
+    const problem = await server.probe().then(
+      () => undefined,
+      (error: Error) => error.message,
+    )
+    if (problem === undefined) return
+    if (end !== undefined)
+      throw new Error(`${server.name} ended (${end}) before it answered: ${tail(server.log)}`)
+    if (performance.now() > deadline) {
+      await handle.kill()
+      throw new Error(
+        `${server.name} did not answer in ${server.startTimeoutMs} ms (${problem}): ${tail(server.log)}`,
+      )
+    }
+    await sleep(100)
+  }
+}
+
+const tail = (log: string): string => readFileSync(log, 'utf8').trim().split('\n').slice(-5).join('\n')
+
+/**
+ * A shell that outlives everybody: when the owner is gone, however it went, it kills the server and removes the folder.
+ * It ends with the server.
+ */
+export function guard(ownerPid: number, serverPid: number | undefined, folder: string): void {
+  const script = `while kill -0 "$1" 2>/dev/null; do
+  if [ -n "$2" ] && ! kill -0 "$2" 2>/dev/null; then exit; fi
+  if ! [ -d "$3" ]; then exit; fi
+  sleep 1
+done
+if [ -n "$2" ]; then kill -9 "$2" 2>/dev/null; sleep 0.2; fi
+rm -rf "$3"`
+  const args = ['-c', script, 'guard', String(ownerPid), String(serverPid ?? ''), folder]
+  const shell = spawn('sh', args, { detached: true, stdio: 'ignore' })
+  // Without a shell the servers are still stopped in the orderly ways.
+  shell.once('error', () => {})
+  shell.unref()
+}
+
+/** For servers that another process started. */
+export async function killServer(pid: number): Promise<void> {
+  if (!isAlive(pid)) return
+  process.kill(pid, 'SIGKILL')
+  const deadline = performance.now() + 5000
+  while (isAlive(pid) && performance.now() < deadline) await sleep(20)
+}
+
+const FIRST_PORT = 20_000
+const LAST_PORT = 32_000
+
+/**
+ * A port of the loopback that nobody listens on, below those that systems give to outgoing connections: a server that
+ * was killed must find it free when it starts again.
+ */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT))
+    const isFree = await new Promise<boolean>((resolve) => {
+      const server = createServer()
+      server.once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+    })
+    if (isFree) return port
+  }
+}

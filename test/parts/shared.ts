@@ -1,0 +1,70 @@
+import { existsSync, writeSync } from 'node:fs'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Missing, reasonOf, withLock } from './cache.ts'
+import { guard, killServer } from './server.ts'
+
+/** Names the folder of a run's shared parts, and the process whose end is their end. */
+const FOLDER = 'MILLRACE_PARTS_FOLDER'
+const OWNER = 'MILLRACE_PARTS_OWNER'
+
+/** A part that the whole run uses, as it is written down for the run's other processes. */
+export interface SharedPart<Value> {
+  readonly kind: 'ready'
+  readonly value: Value
+  /** In words: which server, from where. */
+  readonly how: string
+  readonly pids: readonly number[]
+  /** A command that stops what is not a process of ours. */
+  readonly stopCommand?: readonly string[]
+}
+
+/** Called by whoever starts the run (vitest's global setup, the stack), before any part is asked for. */
+export async function openRun(): Promise<void> {
+  process.env[FOLDER] = await mkdtemp(join(tmpdir(), 'millrace-parts-'))
+  process.env[OWNER] = String(process.pid)
+}
+
+/** Stops all shared parts and removes what they wrote. */
+export async function closeRun(): Promise<void> {
+  const folder = process.env[FOLDER]
+  if (folder === undefined) return
+  delete process.env[FOLDER]
+  const names = await readdir(folder).catch(() => [])
+  for (const name of names.filter((name) => name.endsWith('.json'))) {
+    const part = JSON.parse(await readFile(join(folder, name), 'utf8')) as SharedPart<unknown> | Missing
+    if (part.kind === 'ready') for (const pid of part.pids) await killServer(pid)
+  }
+  await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
+}
+
+/** The folder of the run and the process that owns it: this one, when nobody opened a run. */
+export async function currentRun(): Promise<{ readonly folder: string; readonly ownerPid: number }> {
+  if (process.env[FOLDER] === undefined) await openRun()
+  return { folder: process.env[FOLDER]!, ownerPid: Number(process.env[OWNER]) }
+}
+
+/** Starts the part unless another process of the run did, and says once on stderr what is used. */
+export async function share<Value>(
+  name: string,
+  start: (ownerPid: number, folder: string) => Promise<SharedPart<Value> | Missing>,
+): Promise<SharedPart<Value> | Missing> {
+  const { folder, ownerPid } = await currentRun()
+  const state = join(folder, `${name}.json`)
+  return await withLock(join(folder, `${name}.lock`), async () => {
+    if (existsSync(state)) return JSON.parse(await readFile(state, 'utf8')) as SharedPart<Value> | Missing
+    guard(ownerPid, undefined, folder)
+    const part = await start(ownerPid, folder).catch(
+      (error: unknown): Missing => ({ kind: 'missing', reason: reasonOf(error) }),
+    )
+    await writeFile(state, JSON.stringify(part))
+    say(part.kind === 'ready' ? `${name}: ${part.how}` : `${name}: none, because ${part.reason}`)
+    return part
+  })
+}
+
+/** Written at once, past the test runner, which would show it once per file. */
+function say(line: string): void {
+  writeSync(2, `parts · ${line}\n`)
+}
