@@ -51,7 +51,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'src/avro': ['src/columns'],
   'src/topology': ['src/columns', 'src/avro'],
   'src/engine': ['src/columns', 'src/avro', 'src/topology'],
-  'src/checkpoint': ['src/engine'],
+  'src/checkpoint': ['src/columns', 'src/engine'],
   'src/codegen': ['src/avro', 'src/columns', 'src/topology'],
   'src/runtime': ['src/columns', 'src/avro', 'src/topology', 'src/engine', 'src/checkpoint'],
   // The one client of the brokers, which sources, sinks, producers and commands share.

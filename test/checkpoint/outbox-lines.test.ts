@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { base64Bytes, base64Text } from '../../src/checkpoint/base64.ts'
-import { outboxLine, outboxMessage } from '../../src/checkpoint/outbox-lines.ts'
+import { decodeOutboxLines, encodeOutboxLines } from '../../src/checkpoint/outbox-lines.ts'
 
 const bytes = fc.uint8Array({ maxLength: 40 })
 const nullable = fc.option(bytes)
@@ -12,14 +12,26 @@ const message = fc.record({
   headers: fc.array(fc.record({ key: fc.string({ unit: 'grapheme' }), value: nullable }), { maxLength: 4 }),
 })
 
-test('a message comes back from its line as it was, byte for byte, with null and empty told apart', () => {
+test('messages come back from their lines as they were, byte for byte, with null and empty told apart', () => {
   fc.assert(
-    fc.property(message, (before) => {
-      const text = JSON.stringify(outboxLine(before))
-      expect(outboxMessage(JSON.parse(text), 'a line')).toEqual(before)
-      expect(text).not.toContain('\n')
+    fc.property(fc.array(message, { maxLength: 3 }), (before) => {
+      const body = encodeOutboxLines(before)
+      expect(decodeOutboxLines(body, 'x.json')).toEqual(before)
+      expect(new TextDecoder().decode(body).split('\n')).toHaveLength(before.length + 1)
     }),
   )
+})
+
+test('a line can be read without Millrace', () => {
+  const body = encodeOutboxLines([
+    { topic: 't', key: null, value: Buffer.from('v'), headers: [{ key: 'h', value: Buffer.from('w') }] },
+  ])
+  expect(JSON.parse(new TextDecoder().decode(body))).toEqual({
+    topic: 't',
+    key: null,
+    value: 'dg==',
+    headers: [['h', 'dw==']],
+  })
 })
 
 test('base64 is that of everybody, for every length, and across the pieces it is made in', () => {
@@ -38,13 +50,16 @@ test.each(['a', 'ab=', '====', 'a=b=', 'ab%=', 'abc€'])('%s is not base64', (t
 })
 
 test.each([
-  null,
-  7,
-  {},
-  { topic: 't', key: null, value: null },
-  { topic: 't', key: 1, value: null, headers: [] },
-  { topic: 't', key: null, value: '!', headers: [] },
-  { topic: 't', key: null, value: null, headers: [['a']] },
-])('a line that is no message is refused with its place: %j', (line) => {
-  expect(() => outboxMessage(line, 'line 3 of x.json')).toThrow('line 3 of x.json is not a staged message')
+  'null\n',
+  '7\n',
+  '{}\n',
+  '{"topic":"t","key":null,"value":null}\n',
+  '{"topic":"t","key":1,"value":null,"headers":[]}\n',
+  '{"topic":"t","key":null,"value":"!","headers":[]}\n',
+  '{"topic":"t","key":null,"value":null,"headers":[["a"]]}\n',
+  '{"topic":"t","key":null,"value":null,"headers":[]}',
+  'not JSON\n',
+])('what is no message is refused with its place: %j', (text) => {
+  const body = new TextEncoder().encode(text)
+  expect(() => decodeOutboxLines(body, 'x.json')).toThrow('x.json does not hold staged messages')
 })
