@@ -3,7 +3,7 @@ export { type Decimal, decimal } from './columns/decimal.ts'
 export { PipelineError } from './errors.ts'
 export type { AggregateColumn, Aggregators } from './topology/aggregate.ts'
 export { type Duration, days, hours, millis, minutes, seconds } from './topology/duration.ts'
-export type { PipelineSpec, TableNode, WatermarkSpec, WindowSpec } from './topology/node.ts'
+export type { PipelineSpec, TableNode, TopicNode, WatermarkSpec, WindowSpec } from './topology/node.ts'
 export { type PipelineOptions, pipeline } from './topology/pipeline.ts'
 export {
   atLeast,
@@ -31,6 +31,7 @@ export {
   type WindowedStream,
 } from './topology/stream.ts'
 export { bronze, day, gold, hour, month, silver, type TableOptions } from './topology/table.ts'
+export { topic } from './topology/topic.ts'
 export { boundedOutOfOrderness, type WatermarkOptions } from './topology/watermark.ts'
 export { tumbling, type TumblingOptions, type WindowOptions } from './topology/window.ts'
 export type { Lake, Log, SourceBinding } from './ports.ts'

@@ -5,6 +5,7 @@ import { compilePlan, tableShapesOf } from '../engine/plan.ts'
 import { WriterSchemas } from '../engine/writer-schemas.ts'
 import { PipelineError } from '../errors.ts'
 import type { PipelineSpec } from '../topology/node.ts'
+import { topicPath } from '../topology/problem.ts'
 import { validatePipeline } from '../topology/validate.ts'
 import { EXIT, type ExitCode, InvalidProgramError } from './failure.ts'
 import { counted } from './format.ts'
@@ -30,8 +31,8 @@ export async function check(options: CheckOptions, terminal: Terminal): Promise<
     await err.line(`${err.style('red', `error ${code}:`)} ${message}\n${err.style('cyan', '→')} ${advice}`)
   }
   if (problems.length > 0) return EXIT.usage
-  const tables = tablesOf(spec)
-  await out.line(`${out.style('green', 'ok')}  pipeline '${spec.name}': ${tables.join(', ')}`)
+  const outputs = [...tablesOf(spec), ...(spec.topics ?? []).map(topicPath)]
+  await out.line(`${out.style('green', 'ok')}  pipeline '${spec.name}': ${outputs.join(', ')}`)
   if (options.recording === null) return EXIT.done
   const schemas = await checkSchemas(
     spec,

@@ -29,12 +29,13 @@ const COMMAND_WIDTH_MAX = 76
 /** What a run did, the first rows of the result, and what to try next. */
 export async function printReplaySummary(outcome: ReplayOutcome, terminal: Terminal): Promise<void> {
   const { out } = terminal
-  const { summary } = outcome
+  const { spec, summary } = outcome
   await out.line(headline(outcome, terminal))
   if (summary.outcome === 'lost') return
   await out.line()
   await out.write(tablesText(summary, terminal))
   await printCounts(summary, terminal)
+  await printTopics(spec, terminal)
   try {
     await printGold(outcome, terminal)
   } catch (error) {
@@ -99,6 +100,13 @@ async function printCounts({ totals }: RunSummary, { out }: Terminal): Promise<v
     const head = ` ${label.padEnd(13)} ${countText(total).padStart(9)}  `
     await out.line(`${head}${wrapped(parts, head.length, out.width ?? Infinity)}`.trimEnd())
   }
+}
+
+/** A replay is to be safe at any time, so it leaves what is outside the lake alone. */
+async function printTopics({ topics = [] }: PipelineSpec, { out }: Terminal): Promise<void> {
+  if (topics.length === 0) return
+  const names = topics.map(({ name }) => name).join(', ')
+  await out.line(` ${'topics'.padEnd(13)} ${'0'.padStart(9)}  not written in a replay: ${names}`)
 }
 
 /** Joined by commas, on as many lines as are needed, each `indent` from the left. */

@@ -2,8 +2,8 @@ import { fieldsOf } from '../avro/fields.ts'
 import { parseAvroSchema } from '../avro/schema-model.ts'
 import type { Field } from '../columns/column-type.ts'
 import { PipelineError } from '../errors.ts'
-import type { PartitionColumn, TableShape } from '../ports.ts'
-import type { AggregateNode, PipelineSpec, RowNode, TableNode } from '../topology/node.ts'
+import type { PartitionColumn, TableShape, TopicShape } from '../ports.ts'
+import type { AggregateNode, PipelineSpec, RowNode, TableNode, TopicNode } from '../topology/node.ts'
 import { resultFieldOf } from './accumulate/accumulator.ts'
 import { DEAD_LETTERS_PATH, deadLetterFields } from './dead-letter.ts'
 import { type FieldPath, resolveFieldPath } from './field-path.ts'
@@ -20,6 +20,7 @@ export interface Plan {
   readonly bronze: readonly TablePlan[]
   readonly silver: readonly SilverPlan[]
   readonly gold: readonly GoldPlan[]
+  readonly topics: readonly TopicPlan[]
   readonly deadLetters: TableShape
 }
 
@@ -61,6 +62,14 @@ export interface GoldPlan extends TablePlan {
   readonly aggregate: number
 }
 
+/** Results of an aggregate for an outside topic. */
+export interface TopicPlan {
+  readonly node: TopicNode
+  /** Index into `aggregates`. */
+  readonly aggregate: number
+  readonly shape: TopicShape
+}
+
 const PROCESSED_AT: Field = {
   name: '_processed_at',
   type: { kind: 'timestamp', unit: 'millis', local: false },
@@ -73,6 +82,7 @@ export function compilePlan(spec: PipelineSpec, topics: readonly string[]): Plan
   const sourceFields = fieldsOf(parseAvroSchema(spec.source.schema.avro))
   const compiler = new PlanCompiler(sourceFields)
   for (const table of spec.tables) compiler.addTable(table, topics)
+  for (const topic of spec.topics ?? []) compiler.addTopic(topic)
   return {
     spec,
     sourceFields,
@@ -82,6 +92,7 @@ export function compilePlan(spec: PipelineSpec, topics: readonly string[]): Plan
     bronze: compiler.bronze,
     silver: compiler.silver,
     gold: compiler.gold,
+    topics: compiler.topics,
     deadLetters: {
       path: DEAD_LETTERS_PATH,
       fields: deadLetterFields(topics),
@@ -122,6 +133,7 @@ class PlanCompiler {
   readonly bronze: TablePlan[] = []
   readonly silver: SilverPlan[] = []
   readonly gold: GoldPlan[] = []
+  readonly topics: TopicPlan[] = []
   readonly #sourceFields: readonly Field[]
   /** By name: a step that several tables share runs once. */
   readonly #stepIndex = new Map<string, number>()
@@ -142,6 +154,12 @@ class PlanCompiler {
       const fields = [...this.#fieldsOf(input), PROCESSED_AT]
       this.silver.push({ node, input, frame: this.#frameOf(input), shape: this.#shape(node, fields) })
     }
+  }
+
+  addTopic(node: TopicNode): void {
+    const aggregate = this.#aggregate(node.input)
+    const { keyFields, goldFields } = this.aggregates[aggregate]!
+    this.topics.push({ node, aggregate, shape: { topic: node.name, keyFields, fields: goldFields } })
   }
 
   #fieldsOf(step: number): readonly Field[] {

@@ -13,12 +13,14 @@ import type {
   RowNode,
   SourceNode,
   TableNode,
+  TopicNode,
 } from './node.ts'
-import { tablePath } from './problem.ts'
-import { schemaFields, tableFields } from './table-fields.ts'
+import { tablePath, topicPath } from './problem.ts'
+import { goldFields, keyColumnName, schemaFields, tableFields } from './table-fields.ts'
+import { outputsOf } from './validate.ts'
 
 /**
- * A pipeline as text for people: the tree of its steps from the source to the tables, then the columns of each table.
+ * A pipeline as text for people: the tree of its steps from the source to the tables and topics, then the columns of each.
  */
 export function describePipeline(spec: PipelineSpec): string {
   const breaker = spec.circuitBreaker
@@ -31,10 +33,11 @@ export function describePipeline(spec: PipelineSpec): string {
     ...treeLines(treeOf(spec), '', ''),
   ]
   for (const table of spec.tables) lines.push('', ...tableLines(table))
+  for (const topic of spec.topics ?? []) lines.push('', ...topicLines(topic))
   return `${lines.join('\n')}\n`
 }
 
-type Node = RowNode | AggregateNode | TableNode
+type Node = RowNode | AggregateNode | TableNode | TopicNode
 
 interface Branch {
   readonly title: string
@@ -42,7 +45,7 @@ interface Branch {
   readonly children: Branch[]
 }
 
-/** Children in the order in which the tables name them. */
+/** Children in the order in which the outputs name them. */
 function treeOf(spec: PipelineSpec): Branch {
   const branches = new Map<Node, Branch>()
   const branchOf = (node: Node): Branch => {
@@ -53,7 +56,7 @@ function treeOf(spec: PipelineSpec): Branch {
     if (!('kind' in node) || node.kind !== 'source') branchOf(node.input).children.push(branch)
     return branch
   }
-  for (const table of spec.tables) branchOf(table)
+  for (const output of outputsOf(spec)) branchOf(output)
   return branchOf(spec.source)
 }
 
@@ -91,6 +94,8 @@ function describeNode(node: Node): Omit<Branch, 'children'> {
       return { title: 'late rows', details: [] }
     case 'aggregate':
       return { title: `aggregate ${node.name} by ${node.keyBy.join(', ')}`, details: aggregateDetails(node) }
+    case 'topic':
+      return { title: topicTitle(node), details: [] }
     default:
       return unreachable(node)
   }
@@ -159,13 +164,29 @@ function tableLines(table: TableNode): readonly string[] {
         : [[`${by.field}_${by.kind}`, `${by.kind} of ${by.field}, from the folder`] as const],
     ),
   ]
-  const width = Math.max(...columns.map(([name]) => name.length))
   return [
     tableTitle(table),
     `  Parquet, compression ${compression}, files of at most ${count(fileRowsMax, 'row')} in groups of ${number(rowGroupRows)}`,
     ...(dictionary === null || dictionary.length === 0 ? [] : [`  dictionaries: ${dictionary.join(', ')}`]),
-    ...columns.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`),
+    ...columnLines(columns),
   ]
+}
+
+function topicTitle(topic: TopicNode): string {
+  return `${topicPath(topic)}, keyed by ${topic.input.keyBy.map(keyColumnName).join(', ')}`
+}
+
+function topicLines(topic: TopicNode): readonly string[] {
+  return [
+    topicTitle(topic),
+    `  Avro, schemas registered as ${topic.name}-key and ${topic.name}-value`,
+    ...columnLines(goldFields(topic.input).map((field) => [field.name, fieldText(field)] as const)),
+  ]
+}
+
+function columnLines(columns: readonly (readonly [string, string])[]): readonly string[] {
+  const width = Math.max(...columns.map(([name]) => name.length))
+  return columns.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`)
 }
 
 function fieldText({ type, nullable }: Field): string {

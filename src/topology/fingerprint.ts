@@ -1,12 +1,12 @@
 import { unreachable } from '../errors.ts'
 import { functionText } from './function-text.ts'
 import type { AggregateNode, LateNode, PipelineSpec, RowNode, TableNode } from './node.ts'
-import { tablePath } from './problem.ts'
-import { stepsOf } from './validate.ts'
+import { tablePath, topicPath } from './problem.ts'
+import { outputsOf, stepsOf } from './validate.ts'
 
 /**
  * Tells whether a program is the one that wrote a lake. `steps` has an entry for each step by its name and for each
- * table by its path: '<own>-<whole>', where `own` changes with the step itself and `whole` also with all that is
+ * table and output topic by its path: '<own>-<whole>', where `own` changes with the step itself and `whole` also with all that is
  * upstream. `pipeline` is one value for all.
  *
  * What changes neither state nor rows is left out: documentation in schemas, compression and sizes of files, the
@@ -25,7 +25,7 @@ export interface FingerprintChange {
 export function fingerprintOf(spec: PipelineSpec): Fingerprint {
   const whole = new Map<RowNode | AggregateNode, string>()
   const steps: Record<string, string> = {}
-  for (const node of stepsOf(spec.tables)) {
+  for (const node of stepsOf(outputsOf(spec))) {
     const above = node.kind === 'source' ? '' : whole.get(node.input)!
     const own = hash(canonical(definitionOf(node)))
     whole.set(node, hash(`${own} ${above}`))
@@ -34,6 +34,10 @@ export function fingerprintOf(spec: PipelineSpec): Fingerprint {
   for (const table of spec.tables) {
     const own = hash(canonical(tableDefinition(table)))
     steps[tablePath(table)] = `${own}-${hash(`${own} ${whole.get(table.input)!}`)}`
+  }
+  for (const topic of spec.topics ?? []) {
+    const own = hash(canonical({ kind: topic.kind, input: topic.input.name }))
+    steps[topicPath(topic)] = `${own}-${hash(`${own} ${whole.get(topic.input)!}`)}`
   }
   return { pipeline: hash(canonical({ name: spec.name, steps })), steps }
 }

@@ -1,11 +1,13 @@
 import { PipelineError } from '../errors.ts'
-import type { CircuitBreakerSpec, PipelineSpec, TableNode } from './node.ts'
+import type { CircuitBreakerSpec, PipelineSpec, TableNode, TopicNode } from './node.ts'
 import { shown, throwProblems } from './problem.ts'
 import { sourcesOf, validatePipeline } from './validate.ts'
 
 export interface PipelineOptions {
   readonly name: string
   readonly tables: readonly TableNode[]
+  /** Results of aggregates as records of Kafka topics, as in [topic('zone-minutes', zoneMinutes)]. */
+  readonly topics?: readonly TopicNode[]
   /**
    * Stops the pipeline when more than `maxShare` of `sample` records in a row become dead letters, instead of draining
    * the stream into them. Default: { maxShare: 0.5, sample: 1000 }. False turns it off.
@@ -20,13 +22,15 @@ const CIRCUIT_BREAKER_DEFAULT: CircuitBreakerSpec = { maxShare: 0.5, sample: 1_0
  * wrong and what to do about it.
  */
 export function pipeline(options: PipelineOptions): PipelineSpec {
-  const { name, tables, circuitBreaker = {} } = options
+  const { name, tables, topics = [], circuitBreaker = {} } = options
   requireTables(name, tables)
-  const source = sourcesOf(tables)[0]!
+  requireTopics(name, topics)
+  const source = sourcesOf([...tables, ...topics])[0]!
   const spec: PipelineSpec = {
     name,
     source,
     tables: [...tables],
+    ...(topics.length === 0 ? {} : { topics: [...topics] }),
     circuitBreaker: circuitBreaker === false ? null : { ...CIRCUIT_BREAKER_DEFAULT, ...circuitBreaker },
   }
   throwProblems(validatePipeline(spec))
@@ -46,6 +50,16 @@ function requireTables(name: string, tables: readonly unknown[]): void {
       advice: 'Put bronze(), silver() or gold() around it.',
     })
   }
+}
+
+function requireTopics(name: string, topics: readonly unknown[]): void {
+  const stranger = Array.isArray(topics)
+    ? topics.findIndex((topic: Partial<TopicNode> | null) => topic?.kind !== 'topic' || !topic.input)
+    : 0
+  if (Array.isArray(topics) && stranger < 0) return
+  throw new PipelineError('WRONG_LAYER', `pipeline ${shown(name)}: topics[${stranger}] is no topic`, {
+    advice: "Put topic() around the aggregate, as in topics: [topic('zone-minutes', zoneMinutes)].",
+  })
 }
 
 /** True for what `pipeline()` gave, also where it came from another copy of this package. */

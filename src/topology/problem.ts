@@ -1,5 +1,5 @@
 import { PipelineError } from '../errors.ts'
-import type { AggregateNode, RowNode, TableNode } from './node.ts'
+import type { AggregateNode, RowNode, TableNode, TopicNode } from './node.ts'
 
 /** One thing that is wrong with a program. */
 export interface Problem {
@@ -40,6 +40,11 @@ export function stepLabel(node: RowNode | AggregateNode): string {
 /** A table in messages, and its folder in the lake: 'silver/trips'. */
 export function tablePath(table: TableNode): string {
   return `${table.layer}/${table.name}`
+}
+
+/** An output topic in messages, and beside the tables: 'topic/zone-minutes'. */
+export function topicPath(topic: TopicNode): string {
+  return `topic/${topic.name}`
 }
 
 /** Does nothing where there are none. The code is that of the first; the message lists all. */

@@ -1,6 +1,7 @@
 import { checkName, sourceOf } from './check-option.ts'
 import { checkStep } from './check-step.ts'
 import { checkTable } from './check-table.ts'
+import { checkTopic } from './check-topic.ts'
 import type {
   AggregateNode,
   CircuitBreakerSpec,
@@ -9,45 +10,60 @@ import type {
   RowNode,
   SourceNode,
   TableNode,
+  TopicNode,
 } from './node.ts'
-import { type Problem, problem, stepLabel, tablePath } from './problem.ts'
+import { type Problem, problem, stepLabel, tablePath, topicPath } from './problem.ts'
 
 type Step = RowNode | AggregateNode
+/** What rows and results go to. */
+type Output = TableNode | TopicNode
 
-/** Everything that is wrong with a pipeline: its steps from the source on, then its tables, then itself. */
+/** Everything that is wrong with a pipeline: its steps from the source on, then its tables and topics, then itself. */
 export function validatePipeline(spec: PipelineSpec): readonly Problem[] {
-  const steps = stepsOf(spec.tables)
+  const topics = spec.topics ?? []
+  const outputs = outputsOf(spec)
+  const steps = stepsOf(outputs)
   const stepProblems = steps.flatMap(checkStep)
   return [
     ...stepProblems,
     // A table's columns are known only where its steps are right.
     ...(stepProblems.length === 0 ? spec.tables.flatMap(checkTable) : []),
+    ...topics.flatMap(checkTopic),
     ...checkName(spec.name, 'pipeline'),
-    ...checkNames(steps, spec.tables),
-    ...checkSources(spec.tables),
-    ...checkLateRows(steps, spec.tables),
+    ...checkNames(steps, spec.tables, topics),
+    ...checkSources(outputs),
+    ...checkLateRows(steps, outputs),
     ...checkCircuitBreaker(spec.circuitBreaker),
   ]
 }
 
-/** All steps of the tables, each once, inputs first. */
-export function stepsOf(tables: readonly TableNode[]): readonly Step[] {
+/** Tables, then topics. */
+export function outputsOf(spec: PipelineSpec): readonly Output[] {
+  return [...spec.tables, ...(spec.topics ?? [])]
+}
+
+/** All steps of the outputs, each once, inputs first. */
+export function stepsOf(outputs: readonly Output[]): readonly Step[] {
   const steps = new Set<Step>()
   const add = (node: Step): void => {
     if (steps.has(node)) return
     if (node.kind !== 'source') add(node.input)
     steps.add(node)
   }
-  for (const { input } of tables) add(input)
+  for (const { input } of outputs) add(input)
   return [...steps]
 }
 
-/** The streams that the tables read in the end: one, in a pipeline that is right. */
-export function sourcesOf(tables: readonly TableNode[]): readonly SourceNode[] {
-  return [...new Set(tables.map(({ input }) => sourceOf(input)))]
+/** The streams that the outputs read in the end: one, in a pipeline that is right. */
+export function sourcesOf(outputs: readonly Output[]): readonly SourceNode[] {
+  return [...new Set(outputs.map(({ input }) => sourceOf(input)))]
 }
 
-function checkNames(steps: readonly Step[], tables: readonly TableNode[]): readonly Problem[] {
+function checkNames(
+  steps: readonly Step[],
+  tables: readonly TableNode[],
+  topics: readonly TopicNode[],
+): readonly Problem[] {
   const named = steps.filter((node): node is Exclude<Step, LateNode> => node.kind !== 'late')
   return [
     ...repeated(named, ({ name }) => name).map((node) =>
@@ -66,6 +82,14 @@ function checkNames(steps: readonly Step[], tables: readonly TableNode[]): reado
         'Give each table of a layer a name of its own.',
       ),
     ),
+    ...repeated(topics, ({ name }) => name).map((topic) =>
+      problem(
+        'DUPLICATE_NAME',
+        topicPath(topic),
+        'another output has this topic',
+        'A topic holds the results of one aggregate.',
+      ),
+    ),
   ]
 }
 
@@ -80,8 +104,8 @@ function repeated<T>(values: readonly T[], keyOf: (value: T) => string): readonl
   })
 }
 
-function checkSources(tables: readonly TableNode[]): readonly Problem[] {
-  const sources = sourcesOf(tables)
+function checkSources(outputs: readonly Output[]): readonly Problem[] {
+  const sources = sourcesOf(outputs)
   if (sources.length <= 1) return []
   const names = sources.map(({ name }) => `'${name}'`).join(' and ')
   return [
@@ -95,10 +119,10 @@ function checkSources(tables: readonly TableNode[]): readonly Problem[] {
 }
 
 /** Late rows that are kept must go somewhere, and those that are not kept cannot. */
-function checkLateRows(steps: readonly Step[], tables: readonly TableNode[]): readonly Problem[] {
-  const lateTables = tables.filter(({ input }) => input.kind === 'late')
+function checkLateRows(steps: readonly Step[], outputs: readonly Output[]): readonly Problem[] {
+  const lateTables = outputs.filter(({ input }) => input.kind === 'late')
   return steps.flatMap((node) => {
-    if (node.kind === 'late') return checkLate(node, tables)
+    if (node.kind === 'late') return checkLate(node, outputs)
     if (node.kind !== 'aggregate' || node.late !== 'side-table') return []
     if (lateTables.some(({ input }) => input.kind === 'late' && input.input === node)) return []
     return [
@@ -112,7 +136,7 @@ function checkLateRows(steps: readonly Step[], tables: readonly TableNode[]): re
   })
 }
 
-function checkLate(late: LateNode, tables: readonly TableNode[]): readonly Problem[] {
+function checkLate(late: LateNode, outputs: readonly Output[]): readonly Problem[] {
   const aggregate = late.input
   const problems: Problem[] = []
   if (aggregate.late !== 'side-table') {
@@ -125,7 +149,7 @@ function checkLate(late: LateNode, tables: readonly TableNode[]): readonly Probl
       ),
     )
   }
-  if (!tables.some(({ input }) => input === aggregate)) {
+  if (!outputs.some(({ input }) => input === aggregate)) {
     problems.push(
       problem(
         'LATE_ROWS',
