@@ -54,11 +54,14 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** The last line of a failed command, which is where programs say what was wrong. */
+/** The line of a failed command that says what was wrong. */
 export function reasonOf(error: unknown): string {
-  const { message, stderr } = error as Error & { stderr?: string }
-  const lines = (stderr?.trim() === '' || stderr === undefined ? message : stderr).trim().split('\n')
-  return lines.at(-1) ?? message
+  const { message, stderr = '', stdout = '' } = error as Error & { stderr?: string; stdout?: string }
+  const lines = `${stdout}\n${stderr}`.split('\n').map((line) => line.trim())
+  // Maven's errors go to stdout, and its last lines are advice.
+  const said =
+    lines.find((line) => /^\[ERROR\] \S|^ERROR: /.test(line)) ?? lines.findLast((line) => line !== '')
+  return said ?? message
 }
 
 /** What a test is told of a part that cannot be had. With CI set that is an error: a check left out is no check. */

@@ -54,20 +54,13 @@ export interface Artifact {
   readonly group: string
   readonly name: string
   readonly version: string
-  readonly type?: string
-  readonly classifier?: string
 }
 
-/** Copies the artifacts and all they need into the folder. Maven keeps what it downloaded for the next time. */
-export async function copyArtifacts(
-  folder: string,
-  artifacts: readonly Artifact[],
-  { transitive = true }: { readonly transitive?: boolean } = {},
-): Promise<void> {
+/** Copies the artifacts and all they need into lib/. Maven keeps what it downloaded for the next time. */
+export async function copyArtifacts(folder: string, artifacts: readonly Artifact[]): Promise<void> {
   const dependencies = artifacts.map(
-    ({ group, name, version, type = 'jar', classifier = '' }) =>
-      `<dependency><groupId>${group}</groupId><artifactId>${name}</artifactId><version>${version}</version>` +
-      `<type>${type}</type>${classifier === '' ? '' : `<classifier>${classifier}</classifier>`}</dependency>`,
+    ({ group, name, version }) =>
+      `<dependency><groupId>${group}</groupId><artifactId>${name}</artifactId><version>${version}</version></dependency>`,
   )
   const project = join(folder, 'pom.xml')
   await writeFile(
@@ -76,10 +69,19 @@ export async function copyArtifacts(
 <groupId>millrace</groupId><artifactId>parts</artifactId><version>1</version><packaging>pom</packaging>
 <dependencies>${dependencies.join('\n')}</dependencies></project>`,
   )
-  const goal = [`${COPY_PLUGIN}:copy-dependencies`, '-DincludeScope=runtime']
-  const options = [`-DoutputDirectory=${join(folder, 'lib')}`, `-DexcludeTransitive=${!transitive}`]
-  await run('mvn', ['-B', '-q', '-f', project, ...goal, ...options], {
-    timeout: DOWNLOAD_TIMEOUT_MS,
-    cwd: folder,
-  })
+  await maven(folder, ['-f', project, `${COPY_PLUGIN}:copy-dependencies`, '-DincludeScope=runtime'])
+}
+
+/** Copies one file into lib/, without what its description depends on. */
+export async function copyArchive(
+  folder: string,
+  { group, name, version }: Artifact,
+  kind: string,
+): Promise<void> {
+  await maven(folder, [`${COPY_PLUGIN}:copy`, `-Dartifact=${group}:${name}:${version}:${kind}`])
+}
+
+async function maven(folder: string, args: readonly string[]): Promise<void> {
+  const output = `-DoutputDirectory=${join(folder, 'lib')}`
+  await run('mvn', ['-B', '-q', ...args, output], { timeout: DOWNLOAD_TIMEOUT_MS, cwd: folder })
 }

@@ -1,13 +1,13 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { makeOnce, type Missing, mustBeReady, reasonOf } from './cache.ts'
 import { adviceForJava, copyArtifacts, findJava, hasMaven } from './java.ts'
-import { freePort, type ServerProcess, startServer } from './server.ts'
+import { freePort, type OwnServer, startOwnServer } from './server.ts'
 import { share } from './shared.ts'
 
 const VERSION = '4.3.1'
@@ -91,32 +91,17 @@ export interface KafkaOptions {
   readonly ownerPid?: number
 }
 
-export interface Kafka {
+export interface Kafka extends OwnServer {
   /** host:port of the plain endpoint. The same after a restart. */
   readonly brokers: string
   /** host:port of an extra listener. */
   listener(name: string): string
-  pid(): number
-  /** What the broker printed: a file, which dispose removes. */
-  readonly log: string
-  /** SIGKILL. The data stay. */
-  kill(): Promise<void>
-  /** SIGTERM: an orderly end. The data stay. */
-  stop(): Promise<void>
-  /** The same port and data. Kills first when it runs; resolves when it answers. */
-  restart(): Promise<void>
-  /** SIGSTOP: connections stay open, nobody answers. */
-  pause(): void
-  resume(): void
-  /** Kills it and removes its data. */
-  dispose(): Promise<void>
 }
 
 /** A broker of one's own, to do harm to. Throws where the packages cannot be had: ask findKafkaPackages first. */
 export async function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
   const packages = await findKafkaPackages()
   if (packages.kind === 'missing') throw new Error(packages.reason)
-  const { java, folder } = packages
   const home = await mkdtemp(join(tmpdir(), 'millrace-kafka-'))
   const port = await freePort()
   const controllerPort = await freePort()
@@ -130,37 +115,20 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
     toLines({ ...propertiesOf(home, port, controllerPort, extra), ...options.properties }),
   )
   await prepareStorage(packages, join(home, 'data'), options.scramUsers ?? [])
-  const log = join(home, 'broker.log')
-  const start = (): Promise<ServerProcess> =>
-    startServer({
-      name: `Kafka ${VERSION}`,
-      command: java,
-      args: [...JVM, '-cp', join(folder, 'lib/*'), 'kafka.Kafka', config],
-      folder: home,
-      log,
-      probe: () => probeBroker(port),
-      startTimeoutMs: START_TIMEOUT_MS,
-      ownerPid: options.ownerPid ?? process.pid,
-    })
-
-  let server = await start()
+  const server = await startOwnServer({
+    name: `Kafka ${VERSION}`,
+    command: packages.java,
+    args: [...JVM, '-cp', join(packages.folder, 'lib/*'), 'kafka.Kafka', config],
+    folder: home,
+    log: join(home, 'broker.log'),
+    probe: () => probeBroker(port),
+    startTimeoutMs: START_TIMEOUT_MS,
+    ownerPid: options.ownerPid ?? process.pid,
+  })
   return {
+    ...server,
     brokers: `127.0.0.1:${port}`,
     listener: (name) => `127.0.0.1:${extra.get(name)!.port}`,
-    pid: () => server.pid,
-    log,
-    kill: () => server.kill(),
-    stop: () => server.stop(),
-    restart: async () => {
-      await server.kill()
-      server = await start()
-    },
-    pause: () => server.pause(),
-    resume: () => server.resume(),
-    dispose: async () => {
-      await server.kill()
-      await rm(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
-    },
   }
 }
 
@@ -169,8 +137,6 @@ const JVM = [
   '-Xmx384m',
   '-Xms64m',
   '-XX:+UseSerialGC',
-  '-XX:TieredStopAtLevel=4',
-  '-Xshare:auto',
   '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
   '-Dorg.slf4j.simpleLogger.showDateTime=true',
 ]

@@ -8,8 +8,7 @@ import { makeOnce, type Missing, mustBeReady, reasonOf } from './cache.ts'
  * Readers of our tables that are not ours, in a Python environment that is made once and kept in node_modules/.cache.
  * The versions of duckdb and its extension must be the same.
  */
-const PINS = ['pyarrow==26.0.1', 'deltalake==1.6.6', 'duckdb==1.5.5', 'duckdb-extension-delta==1.5.5']
-const NAME = `millrace-python-${createHash('sha256').update(PINS.join(' ')).digest('hex').slice(0, 8)}`
+const READERS = ['pyarrow==26.0.1', 'deltalake==1.6.6', 'duckdb==1.5.5', 'duckdb-extension-delta==1.5.5']
 const INSTALL_TIMEOUT_MS = 170_000
 
 const run = promisify(execFile)
@@ -21,21 +20,23 @@ export type Python = { readonly kind: 'ready'; readonly executable: string } | M
  * error, because a check that is silently left out is no check.
  */
 export async function findPython(): Promise<Python> {
-  return mustBeReady(await makePython())
+  return mustBeReady(await makePython('millrace-python', READERS))
 }
 
-async function makePython(): Promise<Python> {
+/** An environment with these packages. The name of its folder changes with them. */
+export async function makePython(name: string, packages: readonly string[]): Promise<Python> {
   if (spawnSync('python3', ['--version']).status !== 0)
-    return { kind: 'missing', reason: 'there is no python3' }
+    return { kind: 'missing', reason: 'there is no python3: install Python 3.10 or later' }
   try {
-    const home = await makeOnce(NAME, async (folder) => {
+    const digest = createHash('sha256').update(packages.join(' ')).digest('hex').slice(0, 8)
+    const home = await makeOnce(`${name}-${digest}`, async (folder) => {
       await run('python3', ['-m', 'venv', folder])
-      const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...PINS]
+      const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages]
       await run(executableOf(folder), pip, { timeout: INSTALL_TIMEOUT_MS })
     })
     return { kind: 'ready', executable: executableOf(home) }
   } catch (error) {
-    return { kind: 'missing', reason: `${PINS.join(', ')} could not be installed: ${reasonOf(error)}` }
+    return { kind: 'missing', reason: `${packages.join(', ')} could not be installed: ${reasonOf(error)}` }
   }
 }
 

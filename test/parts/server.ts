@@ -1,8 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { openSync, closeSync, readFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isAlive } from './cache.ts'
+
+const STOP_TIMEOUT_MS = 20_000
 
 /** A program that is to run as a server. */
 export interface ServerCommand {
@@ -21,22 +24,63 @@ export interface ServerCommand {
   readonly ownerPid: number
 }
 
-export interface ServerProcess {
+interface ServerProcess {
   readonly pid: number
-  /** SIGKILL. Resolves when the process is gone. */
   kill(): Promise<void>
-  /** SIGTERM, and SIGKILL when that takes longer than `timeoutMs`. */
-  stop(timeoutMs?: number): Promise<void>
+  stop(): Promise<void>
+  pause(): void
+  resume(): void
+}
+
+/** A server of one's own, to do harm to. */
+export interface OwnServer {
+  pid(): number
+  /** What the server printed: a file, which dispose removes. */
+  readonly log: string
+  /** SIGKILL. Resolves when the process is gone. The data stay. */
+  kill(): Promise<void>
+  /** SIGTERM: an orderly end. SIGKILL when that takes more than 20 s. The data stay. */
+  stop(): Promise<void>
+  /** The same port and data. Kills first when it runs; resolves when it answers. */
+  restart(): Promise<void>
   /** SIGSTOP: connections stay open and nobody answers. */
   pause(): void
   resume(): void
+  /** Kills it and removes its data. */
+  dispose(): Promise<void>
+}
+
+/** Starts the server, and again as often as its owner likes. A server that does not start leaves nothing behind. */
+export async function startOwnServer(command: ServerCommand): Promise<OwnServer> {
+  const dispose = (): Promise<void> =>
+    rm(command.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
+  let server = await startServer(command).catch(async (error: unknown) => {
+    await dispose()
+    throw error
+  })
+  return {
+    pid: () => server.pid,
+    log: command.log,
+    kill: () => server.kill(),
+    stop: () => server.stop(),
+    restart: async () => {
+      await server.kill()
+      server = await startServer(command)
+    },
+    pause: () => server.pause(),
+    resume: () => server.resume(),
+    dispose: async () => {
+      await server.kill()
+      await dispose()
+    },
+  }
 }
 
 /**
  * Starts the server and waits until it answers. It is in a process group of its own, so that a Ctrl-C at the terminal
  * does not take it away under the tests, and a guard kills it when its owner is gone.
  */
-export async function startServer(server: ServerCommand): Promise<ServerProcess> {
+async function startServer(server: ServerCommand): Promise<ServerProcess> {
   const log = openSync(server.log, 'a')
   const child = spawn(server.command, server.args, {
     detached: true,
@@ -64,11 +108,11 @@ function handleOf(child: ChildProcess, pid: number, ended: Promise<string>): Ser
   return {
     pid,
     kill,
-    stop: async (timeoutMs = 20_000) => {
+    stop: async () => {
       // A stopped process hears no SIGTERM.
       child.kill('SIGCONT')
       child.kill('SIGTERM')
-      const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
+      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS)
       await whileHeld(ended)
       clearTimeout(timer)
     },
