@@ -135,7 +135,10 @@ export interface Assignment {
 export interface SchemaRegistry {
   /** For people: a folder, a URL. */
   readonly description: string
-  /** The writer's schema as JSON text. Null only where the registry has answered that it has none. */
+  /**
+   * The writer's schema as JSON text. Null only where the registry has answered that it has none. A schema that is not Avro is
+   * `{ "schemaType": "PROTOBUF", "schema": … }`, as registries answer it.
+   */
   schemaById(id: number): Promise<string | null>
   /**
    * The id of this schema under the subject, registered where it is not there yet. Absent where a registry cannot be written to. Throws

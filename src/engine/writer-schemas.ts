@@ -34,7 +34,10 @@ export class WriterSchemas {
     return this.#known.get(id)
   }
 
-  /** The ids in a batch that have to be asked for before it can be decoded. */
+  /**
+   * The ids in a batch that have to be asked for before it can be decoded. What the registry did not have it may have by now: each
+   * batch asks again, and the registry says how often that is worth a request.
+   */
   missingIn(batch: RecordBatch): readonly number[] {
     const missing = new Set<number>()
     let last = -1
@@ -42,7 +45,9 @@ export class WriterSchemas {
       const id = schemaIdOf(batch, i)
       if (id === last || id < 0) continue
       last = id
-      if (!this.#known.has(id)) missing.add(id)
+      const known = this.#known.get(id)
+      if (known === undefined || (known.kind === 'refused' && known.reason === 'unknown-schema'))
+        missing.add(id)
     }
     return [...missing]
   }
@@ -61,11 +66,23 @@ export class WriterSchemas {
       }
     }
     try {
-      const writer = parseAvroSchema(JSON.parse(json))
+      const parsed: unknown = JSON.parse(json)
+      const other = otherKind(parsed)
+      if (other !== null) {
+        const message = `schema ${id} is a ${other} schema; only Avro can be read`
+        return { kind: 'refused', reason: 'incompatible-schema', message }
+      }
+      const writer = parseAvroSchema(parsed)
       return { kind: 'decoder', decoder: compileDecoder(writer, this.#reader) }
     } catch (error) {
       if (!(error instanceof PipelineError) && !(error instanceof SyntaxError)) throw error
       return { kind: 'refused', reason: 'incompatible-schema', message: `schema ${id}: ${messageOf(error)}` }
     }
   }
+}
+
+/** The kind of a schema that is not Avro, as `SchemaRegistry.schemaById` tells it. */
+function otherKind(json: unknown): string | null {
+  if (typeof json !== 'object' || json === null || 'type' in json || !('schemaType' in json)) return null
+  return String(json.schemaType)
 }
