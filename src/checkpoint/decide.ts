@@ -1,6 +1,7 @@
 import { PipelineError } from '../errors.ts'
 import type { StagedName } from './keys.ts'
-import type { ChainRecord, DataRecord } from './record.ts'
+import type { OutboxMarker } from '../ports.ts'
+import { type ChainRecord, type DataRecord, OUTBOX } from './record.ts'
 
 /** Decisions about a chain, from facts that the runtime has read. Nothing here does anything. */
 
@@ -33,9 +34,9 @@ export function assertContiguous(task: string, epochs: readonly number[]): void 
   }
 }
 
-/** The first epoch that a claimant must read: at or below it everything was published when `last` was written. */
-export function redoFrom(last: DataRecord, tables: readonly string[]): number {
-  return Math.min(...tables.map((path) => (last.published[path] ?? -1) + 1), last.epoch)
+/** The first epoch that a claimant must read: below it everything was published when `last` was written. `sinks` are tables, and OUTBOX. */
+export function redoFrom(last: DataRecord, sinks: readonly string[]): number {
+  return Math.min(...sinks.map((path) => (last.published[path] ?? -1) + 1), last.epoch)
 }
 
 /** The data records of which a table may lack something, ascending. `markers` holds each table's txn of the task. */
@@ -50,6 +51,44 @@ export function decideRedo(
         ([path, files]) => files.length > 0 && (markers.get(path) ?? -1) < record.epoch,
       ),
   )
+}
+
+export interface OutboxRedo {
+  /** Records whose messages are not known to be published, ascending. */
+  readonly pending: readonly DataRecord[]
+  /** The newest epoch with messages that is known to be published; −1 for none of this incarnation. */
+  readonly published: number
+  /** The marker is missing, or older than what is known: pending epochs may be published all the same. */
+  readonly isUnknown: boolean
+}
+
+export interface OutboxRules {
+  /** A marker is compared by "at least": epochs without messages leave no marker. */
+  readonly markerAtLeast: boolean
+}
+
+/**
+ * What a claimant has to publish to outside topics. `records` is the chain's tail as `readTail` gave it, `marker` was read after the fence, `life` is
+ * the incarnation's.
+ */
+export function decideOutboxRedo(
+  records: readonly DataRecord[],
+  marker: OutboxMarker | null,
+  life: string,
+  rules: OutboxRules,
+): OutboxRedo {
+  const last = records.at(-1)
+  const known = last?.outboxMarker ?? -1
+  const said = marker?.life === life ? marker.epoch : -1
+  const published = Math.max(known, said)
+  const below = last?.published[OUTBOX] ?? -1
+  const pending = records.filter(({ epoch, outbox }) => {
+    if (outbox === null || outbox === undefined || outbox.messages === 0 || epoch <= below) return false
+    return rules.markerAtLeast ? epoch > published : epoch !== said
+  })
+  // Groups expire and are reset: a marker that is not there, or that says less than we know, says nothing.
+  const isUnknown = marker?.life !== life || said < known
+  return { pending, published, isUnknown }
 }
 
 export interface OrphanFacts {

@@ -52,9 +52,19 @@ export class ChainKeys {
     return `${this.stagedPrefix(task)}${stem(name)}-${kind}.json`
   }
 
+  /** A dead letter that its topic does not take. It is kept for as long as the letter may be read, so it is no state of the task. */
+  letter(task: string, name: StagedName, index: number): string {
+    return `${this.#root}/_letters/${task}/${stem(name)}-${index}.json`
+  }
+
   /** The names of a task's files in any table begin with this. */
   filePrefix(task: string): string {
     return `${this.#pipeline}-${this.#incarnation}-${task}-`
+  }
+
+  /** Sorts before every key of this epoch and later ones that begins with `prefix`, and after all others that do. */
+  beforeEpoch(prefix: string, epoch: number): string {
+    return `${prefix}${pad(epoch, EPOCH_DIGITS)}`
   }
 
   /** A data file's name, without its folder. */

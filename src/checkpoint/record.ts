@@ -36,7 +36,12 @@ export interface DataRecord extends RecordBase {
   readonly work: PartitionWork | MergeWork
   /** Messages for outside topics; null or absent where the epoch has none. */
   readonly outbox?: OutboxRef | null
+  /** The newest epoch with messages that was known to be published when this was written: what the marker must at least say. */
+  readonly outboxMarker?: number
 }
+
+/** In `published`, beside the tables' paths, which have a slash or are `dead_letters`. */
+export const OUTBOX = 'outbox'
 
 /** Staged messages, one JSON object a line. In `published` they have the path `outbox`. */
 export interface OutboxRef {

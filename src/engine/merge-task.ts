@@ -1,3 +1,4 @@
+import type { ColumnBatch } from '../columns/column.ts'
 import type { TableRows } from './partition-task.ts'
 import { MergeAggregate, type MergePanesJson } from './merge-aggregate.ts'
 import type { PartialsJson } from './partial.ts'
@@ -22,6 +23,8 @@ export interface SourceProgress {
   readonly idle: boolean
   readonly ended: boolean
 }
+
+const UNHEARD: SourceProgress = { epoch: -1, watermarkMs: -Infinity, idle: false, ended: false }
 
 /** Small enough to travel in every checkpoint record. */
 export interface MergeState {
@@ -52,12 +55,12 @@ export class MergeTask {
   readonly #counts: Counts
   #watermarkMs: number
 
-  /** `tasks` are all partition tasks of the source, whether they have recorded anything or not. */
+  /** `tasks` are all partition tasks of the source, whether they have recorded anything or not. Those of the state come on top. */
   constructor(plan: Plan, tasks: readonly string[], state: MergeState | null, rules: MergeRules) {
     this.#plan = plan
     this.#rules = rules
-    const unknown: SourceProgress = { epoch: -1, watermarkMs: -Infinity, idle: false, ended: false }
-    this.#sources = new Map(tasks.map((task) => [task, state?.sources[task] ?? unknown]))
+    this.#sources = new Map(Object.entries(state?.sources ?? {}))
+    this.expect(tasks)
     this.#watermarkMs = state?.watermarkMs ?? -Infinity
     this.#counts = Counts.from(state?.totals ?? null)
     this.#aggregates = plan.aggregates.map((aggregate) => new MergeAggregate(aggregate, rules))
@@ -77,6 +80,11 @@ export class MergeTask {
       watermarkMs: this.#watermarkMs,
       totals: this.#counts.toTotals(),
     }
+  }
+
+  /** Partition tasks that the source has: one that is new holds W until it is heard of. */
+  expect(tasks: readonly string[]): void {
+    for (const task of tasks) if (!this.#sources.has(task)) this.#sources.set(task, UNHEARD)
   }
 
   progressOf(task: string): SourceProgress | undefined {
@@ -127,6 +135,11 @@ export class MergeTask {
       tables.push({ shape, batch, selection: null, count: batch.length })
     }
     return tables
+  }
+
+  /** What an aggregate has fired at the last cut. Valid until `clear`. */
+  rowsOf(aggregate: number): ColumnBatch {
+    return this.#aggregates[aggregate]!.rows
   }
 
   /** Forgets the rows of the last cut. */

@@ -1,7 +1,12 @@
-import { type DataRecord, RECORD_VERSION } from '../checkpoint/record.ts'
+import { type DataRecord, OUTBOX, type OutboxRef, RECORD_VERSION } from '../checkpoint/record.ts'
+import { encodeOutboxLines } from '../checkpoint/outbox-lines.ts'
 import { assert } from '../errors.ts'
+import type { GroupOffset } from '../ports.ts'
 import type { Chain } from './chain.ts'
-import { type Ownership, OwnershipLost } from './takeover.ts'
+import { type Ownership, OwnershipLost } from './ownership.ts'
+import type { EpochMessages } from './outputs.ts'
+import type { OutboxPublisher } from './outbox-publisher.ts'
+import { stageLines } from './staged-lines.ts'
 import { filesByTable, type NamedFiles, stageFiles, type TaskContext } from './task-context.ts'
 
 /** What a task gives for one epoch once it is cut and encoded. */
@@ -9,10 +14,20 @@ export interface EpochWork {
   readonly epoch: number
   readonly cutMs: number
   readonly tables: readonly NamedFiles[]
+  readonly outbox: EpochMessages
+  /** What the users' group is to show when the epoch is published. */
+  readonly groupOffset: GroupOffset | null
   /** Stages state and partials, and says what the record is to name. */
   readonly stage: () => Promise<DataRecord['work']>
   /** Called when the record is known to be put. */
   readonly recorded: () => void
+}
+
+export interface CommitterHooks {
+  /** An epoch could not be published: the task must end, also where nothing more comes. */
+  failed(error: unknown): void
+  /** Everything up to this epoch is in every sink. */
+  published?(epoch: number, groupOffset: GroupOffset | null): void
 }
 
 /** Epochs that are recorded but not in every table: beyond, the task waits. */
@@ -27,6 +42,7 @@ export class EpochCommitter {
   readonly #chain: Chain
   readonly #ownership: Ownership
   readonly #tables: readonly string[]
+  readonly #hooks: CommitterHooks
   readonly #published: Map<string, number>
   #recorded: Promise<void> = Promise.resolve()
   #unpublished: Promise<void>[] = []
@@ -34,13 +50,21 @@ export class EpochCommitter {
   #records = 0
 
   /** `tables` are all tables that the task may write to. Everything up to the last record is published. */
-  constructor(context: TaskContext, chain: Chain, ownership: Ownership, tables: readonly string[]) {
+  constructor(
+    context: TaskContext,
+    chain: Chain,
+    ownership: Ownership,
+    tables: readonly string[],
+    hooks: CommitterHooks,
+  ) {
     this.#context = context
     this.#chain = chain
     this.#ownership = ownership
     this.#tables = tables
+    this.#hooks = hooks
     const epoch = ownership.last?.epoch ?? -1
-    this.#published = new Map(tables.map((path) => [path, epoch]))
+    const sinks = ownership.outbox === null ? tables : [...tables, OUTBOX]
+    this.#published = new Map(sinks.map((path) => [path, epoch]))
   }
 
   /** Records put by this run. */
@@ -56,7 +80,11 @@ export class EpochCommitter {
   async commit(work: EpochWork): Promise<void> {
     if (this.#publishFailure !== null) throw this.#publishFailure.error
     const { rules } = this.#context
-    const staged = Promise.all([stageFiles(this.#context, work.tables), work.stage()])
+    const staged = Promise.all([
+      stageFiles(this.#context, work.tables, work.outbox.objects),
+      work.stage(),
+      this.#stageOutbox(work),
+    ])
     if (!rules.publishAfterRecord) this.#publish(work)
     if (!rules.mergeAfterRecord) work.recorded()
     const previous = rules.recordsInOrder ? this.#recorded : Promise.resolve()
@@ -76,13 +104,13 @@ export class EpochCommitter {
   /** Both are waited for, also where one fails: when the chain of records has come to its end, no upload is on its way. */
   async #recordAfter(
     previous: Promise<void>,
-    staged: Promise<readonly [void, DataRecord['work']]>,
+    staged: Promise<readonly [void, DataRecord['work'], OutboxRef | null]>,
     work: EpochWork,
   ): Promise<void> {
     const [before, uploads] = await Promise.allSettled([previous, staged])
     if (before.status === 'rejected') throw before.reason
     if (uploads.status === 'rejected') throw uploads.reason
-    await this.#record(work, uploads.value[1])
+    await this.#record(work, uploads.value[1], uploads.value[2])
   }
 
   /** Resolves when nothing is on its way any more, whatever came of it. */
@@ -91,7 +119,15 @@ export class EpochCommitter {
     await Promise.allSettled(this.#unpublished)
   }
 
-  async #record(work: EpochWork, recordWork: DataRecord['work']): Promise<void> {
+  async #stageOutbox({ epoch, outbox: { messages } }: EpochWork): Promise<OutboxRef | null> {
+    if (messages.length === 0) return null
+    const { claim, nonce } = this.#ownership
+    const body = encodeOutboxLines(messages)
+    const key = await stageLines(this.#context, this.#chain.task, { epoch, claim, nonce }, 'outbox', body)
+    return { key, messages: messages.length, topics: [...new Set(messages.map(({ topic }) => topic))] }
+  }
+
+  async #record(work: EpochWork, recordWork: DataRecord['work'], outbox: OutboxRef | null): Promise<void> {
     const { pipeline, incarnation, run, entropy, clock, rules, log } = this.#context
     const { task } = this.#chain
     const outcome = await this.#chain.put({
@@ -108,6 +144,7 @@ export class EpochCommitter {
       files: filesByTable(work.tables),
       published: Object.fromEntries(this.#published),
       work: recordWork,
+      ...(this.#ownership.outbox === null ? {} : { outbox, outboxMarker: this.#ownership.outbox.marker }),
     })
     if (outcome === 'lost') throw new OwnershipLost(task)
     this.#records++
@@ -128,10 +165,21 @@ export class EpochCommitter {
       await publisher.publish({ appId, epoch: work.epoch, files: files[path] ?? [] })
       this.#published.set(path, work.epoch)
     })
-    const all = Promise.all(publications).then(() => {})
+    if (this.#ownership.outbox !== null)
+      publications.push(this.#publishMessages(this.#ownership.outbox, work))
+    const all = Promise.all(publications).then(() =>
+      this.#hooks.published?.(work.epoch, work.outbox.messages.length === 0 ? work.groupOffset : null),
+    )
     all.catch((error: unknown) => {
       this.#publishFailure ??= { error }
+      this.#hooks.failed(error)
     })
     this.#unpublished.push(all)
+  }
+
+  async #publishMessages(outbox: OutboxPublisher, work: EpochWork): Promise<void> {
+    const { epoch, groupOffset } = work
+    await outbox.publish({ epoch, messages: work.outbox.messages, groupOffset })
+    this.#published.set(OUTBOX, epoch)
   }
 }

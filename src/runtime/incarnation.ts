@@ -120,7 +120,8 @@ async function sealChains(options: IncarnationOptions, incarnation: number): Pro
   const objects = await retrying(retry, `list ${keys.root}`, () => store.list(keys.root))
   const tasks = new Set([...options.tasks, MERGE_TASK])
   for (const { key } of objects) tasks.add(key.slice(keys.root.length).split('/')[0]!)
-  tasks.delete('_staged')
+  // Folders of other things than chains.
+  for (const task of tasks) if (task.startsWith('_')) tasks.delete(task)
   for (const task of tasks) {
     const chain = new Chain(store, keys, task, retry, rules)
     for (;;) {

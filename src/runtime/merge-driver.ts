@@ -1,45 +1,65 @@
-import { MERGE_TASK } from '../checkpoint/keys.ts'
 import type { FoldedEpochs, MergeWork, SnapshotRef } from '../checkpoint/record.ts'
-import { type MergeSnapshot, MergeTask } from '../engine/merge-task.ts'
+import { type MergeSnapshot, MergeTask, type SourceEpoch } from '../engine/merge-task.ts'
 import type { PartialsJson } from '../engine/partial.ts'
 import { assert, PipelineError } from '../errors.ts'
-import type { Chain } from './chain.ts'
+import { Chain } from './chain.ts'
 import { EpochCommitter } from './epoch-committer.ts'
 import type { FeedItem, MergeFeed } from './merge-feed.ts'
-import type { RunState } from './run-state.ts'
-import type { Ownership } from './takeover.ts'
+import { mergeTables, resultMessages } from './outputs.ts'
 import { encodeLines, readLines, stageLines } from './staged-lines.ts'
+import type { StopScope } from './stop-scope.ts'
+import type { Ownership } from './ownership.ts'
 import { encodeTables, type TaskContext } from './task-context.ts'
 
 /** The panes are written whole after so many epochs of the merge … */
 const SNAPSHOT_EVERY_EPOCHS = 16
 /** … and always when they are this few. */
 const SMALL_SNAPSHOT_PANES = 256
+/** Chains of other processes are looked at so many times in the life of an epoch. */
+const LOOKS_AN_EPOCH = 6
+const LOOK_EVERY_MS_MIN = 100
 
 export interface MergeDriverOptions {
   readonly context: TaskContext
   readonly chain: Chain
   readonly ownership: Ownership
-  /** The partition tasks' chains, and the epoch of this process's claim in each. */
-  readonly sources: ReadonlyMap<string, { readonly chain: Chain; readonly head: number }>
+  /** The partition tasks that the source has now: more may come. */
+  readonly sources: () => readonly string[]
   readonly feed: MergeFeed
-  readonly state: RunState
+  /** Another process is to have the merge. (When the run stops, the feed is closed, and the merge ends by itself.) */
+  readonly scope: StopScope
+  /** How long an epoch may be; null in a replay, where all partition tasks are in this process. */
+  readonly everyMs: number | null
 }
 
-/** Runs the merge task: folds recorded epochs, fires panes, records which epochs it folded and in which order. */
+/** A record of a partition task's chain, as the merge sees it. */
+type ChainItem =
+  | { readonly kind: 'epoch'; readonly source: SourceEpoch }
+  | { readonly kind: 'claim'; readonly task: string; readonly epoch: number }
+
+/**
+ * Runs the merge task: folds recorded epochs, fires panes, records which epochs it folded and in which order. Epochs of this process come
+ * through the feed, those of others out of the store.
+ */
 export class MergeDriver {
   readonly #options: MergeDriverOptions
   readonly #committer: EpochCommitter
+  readonly #chains = new Map<string, Chain>()
   #task: MergeTask
   #epoch: number
   #folded: FoldedEpochs[] = []
   #foldedCount = 0
+  #foldingSinceMs = 0
+  #lookedMs = -Infinity
   #snapshot: SnapshotRef | null = null
+  #failure: { readonly error: unknown } | null = null
 
   constructor(options: MergeDriverOptions) {
     const { context, chain, ownership } = options
     this.#options = options
-    this.#committer = new EpochCommitter(context, chain, ownership, mergeTables(context))
+    this.#committer = new EpochCommitter(context, chain, ownership, mergeTables(context), {
+      failed: (error) => this.#fail(error),
+    })
     this.#task = this.#createTask(null)
     this.#epoch = context.rules.claimBeforeWork ? ownership.claim + 1 : (ownership.last?.epoch ?? -1) + 1
   }
@@ -52,38 +72,56 @@ export class MergeDriver {
     return this.#task
   }
 
-  /** Until the feed is closed and everything in it is folded, recorded and published. */
+  /** Until the feed is closed, or another process is to have the merge; what is folded by then is recorded and published. */
   async run(): Promise<void> {
+    const { feed } = this.#options
+    feed.listen()
     try {
       await this.#run()
+      if (this.#failure !== null) throw this.#failure.error
     } finally {
+      feed.unlisten()
       // Also after a failure: what is on its way arrives before the process may end.
       await this.#committer.settled()
     }
   }
 
   async #run(): Promise<void> {
-    const { feed } = this.#options
+    const { feed, scope, everyMs, context } = this.#options
+    const lookEveryMs = everyMs === null ? null : Math.max(LOOK_EVERY_MS_MIN, everyMs / LOOKS_AN_EPOCH)
     await this.#restore()
-    await this.#catchUp()
-    for (;;) {
-      const items = await feed.take()
-      for (const item of items) this.#fold(item)
-      if (this.#foldedCount > 0 && this.#isTimeToCut()) await this.#cut()
+    const wake = (): void => feed.wake()
+    scope.signal.addEventListener('abort', wake)
+    while (!scope.isStopping && this.#failure === null) {
+      await this.#meetSources()
+      const isTimeToLook = lookEveryMs !== null && context.clock.nowMs() - this.#lookedMs >= lookEveryMs
+      if (isTimeToLook) await this.#lookAtOthers()
+      const items = await feed.take(lookEveryMs)
+      for (const item of items) await this.#take(item)
+      if (this.#isTimeToCut()) await this.#cut()
       if (feed.isClosed) break
     }
-    if (this.#foldedCount > 0) await this.#cut()
+    scope.signal.removeEventListener('abort', wake)
+    if (this.#foldedCount > 0 && this.#failure === null) await this.#cut()
     await this.#committer.drain()
   }
 
-  /** W is the slowest partition's, so a cut waits for as many epochs as there are partitions that may still move it. */
+  #fail(error: unknown): void {
+    this.#failure ??= { error }
+    this.#options.feed.wake()
+  }
+
+  /** W is the slowest partition's, so a cut waits for as many epochs as there are partitions that may still move it, but not for long. */
   #isTimeToCut(): boolean {
-    return this.#foldedCount >= this.#task.busySources
+    if (this.#foldedCount === 0) return false
+    if (this.#foldedCount >= this.#task.busySources) return true
+    const { everyMs, context } = this.#options
+    return everyMs !== null && context.clock.nowMs() - this.#foldingSinceMs >= everyMs
   }
 
   #createTask(work: MergeWork | null): MergeTask {
     const { context, sources } = this.#options
-    return new MergeTask(context.plan, [...sources.keys()], work?.state ?? null, context.rules)
+    return new MergeTask(context.plan, sources(), work?.state ?? null, context.rules)
   }
 
   /** The newest snapshot, and the partials folded since, in the recorded order: their rows are already in the tables. */
@@ -105,40 +143,95 @@ export class MergeDriver {
     for (let epoch = next; epoch <= last.epoch; epoch++) {
       const record = await chain.readListed(epoch)
       if (record.kind !== 'data') continue
-      for (const folded of mergeWorkOf(record.work).folded) await this.#foldAgain(folded)
+      const again = mergeWorkOf(record.work)
+      this.#task.expect(Object.keys(again.state.sources))
+      for (const folded of again.folded) await this.#foldAgain(folded)
       this.#task.cut()
       this.#task.clear()
     }
-    assert(
-      JSON.stringify(this.#task.state.sources) === JSON.stringify(work.state.sources),
-      'the merge was restored to another state than was recorded',
-    )
+    for (const [task, progress] of Object.entries(work.state.sources)) {
+      assert(
+        this.#task.progressOf(task)?.epoch === progress.epoch,
+        'the merge was restored to another state than was recorded',
+      )
+    }
   }
 
   async #foldAgain(folded: FoldedEpochs): Promise<void> {
     for (let epoch = folded.first; epoch <= folded.last; epoch++) {
-      this.#fold(await this.#readItem(folded.task, epoch))
+      const item = await this.#read(folded.task, epoch)
+      if (item === null) throw gap(folded.task, epoch - 1, epoch)
+      this.#fold(item)
     }
     this.#folded = []
     this.#foldedCount = 0
   }
 
-  /** What the partition tasks recorded before this process took them over. */
-  async #catchUp(): Promise<void> {
-    for (const [task, { head }] of this.#options.sources) {
-      const from = (this.#task.progressOf(task)?.epoch ?? -1) + 1
-      for (let epoch = from; epoch <= head; epoch++) {
-        this.#fold(await this.#readItem(task, epoch))
-        if (this.#foldedCount >= this.#options.sources.size * SNAPSHOT_EVERY_EPOCHS) await this.#cut()
-      }
+  /** What the partition tasks recorded before this process ran the merge, and those that the source has got since. */
+  async #meetSources(): Promise<void> {
+    const { sources } = this.#options
+    for (const task of sources()) {
+      if (this.#chains.has(task)) continue
+      this.#task.expect([task])
+      const [first] = await this.#chainOf(task).list()
+      const known = this.#task.progressOf(task)!.epoch
+      if (first !== undefined && first > known + 1) throw gap(task, known, first)
+      await this.#readOn(task)
     }
-    if (this.#foldedCount > 0) await this.#cut()
   }
 
-  async #readItem(task: string, epoch: number): Promise<FeedItem> {
-    const source = this.#options.sources.get(task)
-    assert(source !== undefined, `the merge knows no task ${task}`)
-    const record = await source.chain.readListed(epoch)
+  /** Epochs that other processes have recorded. */
+  async #lookAtOthers(): Promise<void> {
+    const { sources, feed, context } = this.#options
+    this.#lookedMs = context.clock.nowMs()
+    const others = sources().filter((task) => !feed.isLocal(task))
+    // Read ahead of the folding, which is in the order of the sources: all next records at once.
+    const next = await Promise.all(others.map((task) => this.#read(task, this.#knownOf(task) + 1)))
+    for (const [index, item] of next.entries()) {
+      if (item === null) continue
+      this.#fold(item)
+      await this.#readOn(others[index]!)
+    }
+  }
+
+  async #take(item: FeedItem): Promise<void> {
+    const [task, epoch] =
+      item.kind === 'reached' ? [item.task, item.epoch] : [item.source.task, item.source.epoch]
+    if (epoch <= this.#knownOf(task)) return
+    const before = item.kind === 'reached' ? epoch : epoch - 1
+    await this.#readOn(task, before)
+    if (this.#knownOf(task) < before) throw gap(task, this.#knownOf(task), epoch)
+    if (item.kind === 'epoch' && epoch > this.#knownOf(task))
+      this.#fold({ kind: 'epoch', source: item.source })
+  }
+
+  /** Folds what a chain has next, up to an epoch or to its end, and cuts in between so that a long backlog is no long epoch. */
+  async #readOn(task: string, upTo = Infinity): Promise<void> {
+    while (this.#knownOf(task) < upTo) {
+      const item = await this.#read(task, this.#knownOf(task) + 1)
+      if (item === null) return
+      this.#fold(item)
+      if (this.#foldedCount >= this.#options.sources().length * SNAPSHOT_EVERY_EPOCHS) await this.#cut()
+    }
+  }
+
+  #knownOf(task: string): number {
+    return this.#task.progressOf(task)?.epoch ?? -1
+  }
+
+  #chainOf(task: string): Chain {
+    const known = this.#chains.get(task)
+    if (known !== undefined) return known
+    const { store, keys, retry, rules } = this.#options.context
+    const chain = new Chain(store, keys, task, retry, rules)
+    this.#chains.set(task, chain)
+    return chain
+  }
+
+  /** A record with its partials; null where the chain has none of that number yet. */
+  async #read(task: string, epoch: number): Promise<ChainItem | null> {
+    const record = await this.#chainOf(task).read(epoch)
+    if (record === null) return null
     if (record.kind !== 'data') return { kind: 'claim', task, epoch }
     assert(record.work.type === 'partition', `${task} is no partition task`)
     const { state, partials } = record.work
@@ -149,36 +242,28 @@ export class MergeDriver {
     return { kind: 'epoch', source: { task, epoch, watermarkMs, idle, ended, partials: json } }
   }
 
-  #fold(item: FeedItem): void {
-    const { rules } = this.#options.context
+  #fold(item: ChainItem): void {
+    const { rules, clock } = this.#options.context
     const [task, epoch] =
       item.kind === 'claim' ? [item.task, item.epoch] : [item.source.task, item.source.epoch]
-    const known = this.#task.progressOf(task)?.epoch ?? -1
-    if (epoch !== known + 1) {
-      throw new PipelineError(
-        'MERGE_GAP',
-        `the merge has ${task} up to epoch ${known} and is given ${epoch}`,
-        {
-          advice: 'Records of the chain are missing. Restore them, or begin again with --fresh.',
-        },
-      )
-    }
+    assert(epoch === this.#knownOf(task) + 1, 'the merge folds a chain in its order')
     if (item.kind === 'epoch') this.#task.fold(item.source)
     else if (rules.claimsMoveNoWatermark) this.#task.skip(task, epoch)
     else this.#task.fold({ task, epoch, watermarkMs: Infinity, idle: false, ended: false, partials: null })
     const previous = this.#folded.at(-1)
     if (previous?.task === task) this.#folded[this.#folded.length - 1] = { ...previous, last: epoch }
     else this.#folded.push({ task, first: epoch, last: epoch })
-    this.#foldedCount++
+    if (this.#foldedCount++ === 0) this.#foldingSinceMs = clock.nowMs()
   }
 
   async #cut(): Promise<void> {
-    const { context, ownership } = this.#options
+    const { context, chain, ownership } = this.#options
     const cutMs = context.clock.nowMs()
     const epoch = this.#epoch++
     const name = { epoch, claim: ownership.claim, nonce: ownership.nonce }
     const rows = this.#task.cut()
-    const tables = encodeTables(context, MERGE_TASK, name, rows, cutMs)
+    const tables = encodeTables(context, chain.task, name, rows, cutMs)
+    const outbox = resultMessages(context, chain.task, epoch, this.#task)
     this.#task.clear()
     const folded = this.#folded
     this.#folded = []
@@ -192,9 +277,11 @@ export class MergeDriver {
       epoch,
       cutMs,
       tables,
+      outbox,
+      groupOffset: null,
       stage: async () => {
         if (panes !== null) {
-          const key = await stageLines(context, MERGE_TASK, name, 'panes', panes)
+          const key = await stageLines(context, chain.task, name, 'panes', panes)
           this.#snapshot = { key, epoch }
         }
         return { type: 'merge', state, folded, snapshot: this.#snapshot }
@@ -204,9 +291,14 @@ export class MergeDriver {
   }
 }
 
-/** The tables that the merge task writes to. */
-export function mergeTables(context: Pick<TaskContext, 'plan'>): readonly string[] {
-  return context.plan.gold.map((table) => table.shape.path)
+function gap(task: string, known: number, found: number): PipelineError {
+  return new PipelineError(
+    'MERGE_GAP',
+    `the merge has ${task} up to epoch ${known} and finds ${found} next`,
+    {
+      advice: 'Records of the chain are missing. Restore them, or begin again with --fresh.',
+    },
+  )
 }
 
 function mergeWorkOf(work: { readonly type: string }): MergeWork {

@@ -7,9 +7,11 @@ import type { FlushLimits, RunBindings } from './bindings.ts'
 import type { Chain } from './chain.ts'
 import { EpochCommitter } from './epoch-committer.ts'
 import type { MergeFeed } from './merge-feed.ts'
+import { deadLetterMessages, partitionTables, tablesOnly } from './outputs.ts'
 import { isRetryable, retrying } from './retry.ts'
 import type { RunState } from './run-state.ts'
-import type { Ownership } from './takeover.ts'
+import type { Ownership } from './ownership.ts'
+import { StopScope } from './stop-scope.ts'
 import { encodeLines, readLines, stageLines } from './staged-lines.ts'
 import { encodeTables, nameOf, type TaskContext } from './task-context.ts'
 
@@ -26,6 +28,8 @@ export interface PartitionDriverOptions {
   readonly schemas: WriterSchemas
   readonly feed: MergeFeed | null
   readonly state: RunState
+  /** Another process is to have the partition, or the run stops. */
+  readonly scope: StopScope
 }
 
 /** Runs one partition task: reads, adds, cuts; the committer does the rest. */
@@ -39,11 +43,15 @@ export class PartitionDriver {
   #dedupeKeys: readonly string[]
   #epochsSinceSnapshot: number
   #cuts: Promise<void> = Promise.resolve()
+  /** Ends the reading, when asked for or when an epoch has failed on its way. */
+  readonly #scope: StopScope
+  #failure: { readonly error: unknown } | null = null
 
   constructor(options: PartitionDriverOptions) {
     const { context, partition, topics, ownership, schemas, chain, bindings } = options
     const work = workOf(ownership)
     this.#options = options
+    this.#scope = new StopScope(options.scope)
     this.#limits = bindings.flush
     const origin = {
       topics,
@@ -54,7 +62,12 @@ export class PartitionDriver {
       task: partition.id,
     }
     this.#task = new PartitionTask(context.plan, origin, schemas, work?.state ?? null)
-    this.#committer = new EpochCommitter(context, chain, ownership, partitionTables(context))
+    this.#committer = new EpochCommitter(context, chain, ownership, partitionTables(context), {
+      failed: (error) => this.#fail(error),
+      published: (_epoch, offset) => {
+        if (offset !== null) bindings.source.showPublished?.(offset)
+      },
+    })
     this.#epoch = context.rules.claimBeforeWork ? ownership.claim + 1 : (ownership.last?.epoch ?? -1) + 1
     this.#epochStartMs = context.clock.nowMs()
     this.#dedupeKeys = work?.dedupe ?? []
@@ -70,16 +83,30 @@ export class PartitionDriver {
     return this.#task
   }
 
-  /** Reads to the end, to `stop`, or until the run is asked to stop; then everything is recorded and published. */
+  /**
+   * Reads to the end, to `stop`, or until it is asked to stop; then everything is recorded and published. Throws OwnershipLost and InDoubt
+   * where the task has to be claimed anew.
+   */
   async run(): Promise<void> {
-    const { bindings, partition, ownership } = this.#options
+    try {
+      await this.#run()
+      if (this.#failure !== null) throw this.#failure.error
+    } finally {
+      this.#scope.release()
+      // Also after a failure: epochs that are on their way arrive before the process may end.
+      await this.#committer.settled()
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { bindings, partition, ownership, context } = this.#options
     await this.#restoreDedupe()
     const state = workOf(ownership)?.state ?? null
     if (state?.ended) return
     const position = state?.position ?? null
     let reader: PartitionReader
     try {
-      reader = await retrying(this.#options.context.retry, `open ${partition.id}`, () =>
+      reader = await retrying(context.retry, `open ${partition.id}`, () =>
         bindings.source.open(partition, position),
       )
     } catch (error) {
@@ -91,25 +118,29 @@ export class PartitionDriver {
       await this.#cuts
       await this.#committer.drain()
     } finally {
-      // Also after a failure: epochs that are on their way arrive before the process may end.
       await this.#committer.settled()
       await reader.close()
     }
   }
 
-  /** True where a stop has ended a call that was tried again and again: then the run stops, and has not failed. */
+  /** An epoch cannot go its way: what follows it would not either. */
+  #fail(error: unknown): void {
+    this.#failure ??= { error }
+    this.#scope.stop()
+  }
+
+  /** True where a stop has ended a call that was tried again and again: then the task stops, and has not failed. */
   #hasGivenUp(error: unknown): boolean {
-    const { state } = this.#options
-    return state.isStopping && isRetryable(error)
+    return this.#scope.isStopping && isRetryable(error)
   }
 
   async #read(reader: PartitionReader): Promise<void> {
     const { bindings, context, partition, state } = this.#options
     for (;;) {
-      if (state.isStopping) return this.#cutRest()
+      if (this.#scope.isStopping) return this.#cutRest()
       let result: ReadResult | 'stopping'
       try {
-        result = await state.orStop(
+        result = await this.#scope.orStop(
           retrying(context.retry, `read ${partition.id}`, () => reader.read(this.#limits.batchRecordsMax)),
         )
         if (result !== 'stopping' && result.kind === 'records') await this.#learnSchemas(result.batch)
@@ -166,18 +197,18 @@ export class PartitionDriver {
   }
 
   async #cutRest(): Promise<void> {
-    if (this.#task.records > 0) await this.#cut()
+    if (this.#task.records > 0 && this.#failure === null) await this.#cut()
   }
 
   /** Closes the epoch and sets it on its way; the next may start when the one before this is recorded. */
   async #cut(): Promise<void> {
-    const { context, partition, ownership, feed, state } = this.#options
+    const { context, bindings, partition, ownership, feed, state } = this.#options
     const previous = this.#cuts
     const cutMs = context.clock.nowMs()
     const epoch = this.#epoch++
     const name = { epoch, claim: ownership.claim, nonce: ownership.nonce }
     const output = this.#task.cut(cutMs)
-    const tables = encodeTables(context, partition.id, name, output.tables, cutMs)
+    const tables = encodeTables(context, partition.id, name, tablesOnly(context, output.tables), cutMs)
     const isSnapshot = this.#epochsSinceSnapshot % SNAPSHOT_EVERY_EPOCHS === 0
     const dedupe = encodeLines(this.#task.cutDedupe(isSnapshot ? 'snapshot' : 'changes'))
     const partials = output.partials === null ? null : encodeLines([output.partials])
@@ -186,6 +217,10 @@ export class PartitionDriver {
       this.#dedupeKeys = isSnapshot ? [key] : [...this.#dedupeKeys, key]
     }
     const dedupeKeys = this.#dedupeKeys
+    const outbox = deadLetterMessages(context, partition.id, name, output.tables, cutMs)
+    const { position } = output.state
+    const groupOffset =
+      position === null ? null : (bindings.source.groupOffset?.(partition, position) ?? null)
     this.#task.clear()
     state.cut(partition.id, this.#task)
     this.#epochsSinceSnapshot++
@@ -194,6 +229,8 @@ export class PartitionDriver {
       epoch,
       cutMs,
       tables,
+      outbox,
+      groupOffset,
       stage: async () => {
         const [partialsKey] = await Promise.all([
           partials === null ? null : stageLines(context, partition.id, name, 'partials', partials),
@@ -208,12 +245,12 @@ export class PartitionDriver {
         feed?.offer({ kind: 'epoch', source })
       },
     })
-    committed.catch((error: unknown) => state.fail(error))
+    committed.catch((error: unknown) => this.#fail(error))
     this.#cuts = committed
     // At most two epochs are open: this one and the one that fills up next.
     await previous
     // A merge that cannot keep up holds the input back. It never waits for the partitions in turn.
-    if (feed !== null) await state.orStop(feed.room())
+    if (feed !== null) await this.#scope.orStop(feed.room())
   }
 
   async #restoreDedupe(): Promise<void> {
@@ -229,10 +266,4 @@ function workOf(ownership: Ownership): PartitionWork | null {
   if (work === undefined) return null
   assert(work.type === 'partition', 'the chain of a partition belongs to another kind of task')
   return work
-}
-
-/** The tables that partition tasks write to. */
-export function partitionTables(context: Pick<TaskContext, 'plan'>): readonly string[] {
-  const { bronze, silver, deadLetters } = context.plan
-  return [...bronze, ...silver].map((table) => table.shape.path).concat(deadLetters.path)
 }

@@ -47,6 +47,24 @@ export interface ProtocolRules {
   readonly keepFiredPanes: boolean
   /** A partition that has recorded nothing yet holds the watermark at −∞. */
   readonly allSourcesHoldWatermark: boolean
+  /** Records are deleted only below one that is published in every sink. */
+  readonly deletePublishedOnly: boolean
+  /** … and that no restore of the merge folds again; the merge's own only below its snapshot. */
+  readonly retainMergeSnapshot: boolean
+  /** Staged files of deleted epochs stay where a kept record names them. */
+  readonly retainNamedState: boolean
+  /** Before records are deleted, every table's marker is raised above them. */
+  readonly raiseBeforeDelete: boolean
+  /** An outbox is fenced, and its marker read, before the chain is listed. */
+  readonly fenceBeforeList: boolean
+  /** A marker is compared by "at least". */
+  readonly markerAtLeast: boolean
+  /** A marker that is missing or behind is unknown: the topics themselves are read. */
+  readonly scanWhenMarkerUnknown: boolean
+  /** After a transaction in doubt the task is claimed anew. */
+  readonly claimAfterDoubt: boolean
+  /** A task that was lost is taken again only when the group confirms that it is ours. */
+  readonly retakeOnlyIfConfirmed: boolean
 }
 
 export const ALL_RULES: ProtocolRules = {
@@ -72,4 +90,13 @@ export const ALL_RULES: ProtocolRules = {
   claimsMoveNoWatermark: true,
   keepFiredPanes: true,
   allSourcesHoldWatermark: true,
+  deletePublishedOnly: true,
+  retainMergeSnapshot: true,
+  retainNamedState: true,
+  raiseBeforeDelete: true,
+  fenceBeforeList: true,
+  markerAtLeast: true,
+  scanWhenMarkerUnknown: true,
+  claimAfterDoubt: true,
+  retakeOnlyIfConfirmed: true,
 }

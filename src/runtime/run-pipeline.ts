@@ -4,24 +4,24 @@ import { parseAvroSchema } from '../avro/schema-model.ts'
 import { compilePlan, type Plan, tableShapesOf } from '../engine/plan.ts'
 import { sumTotals, type Totals } from '../engine/totals.ts'
 import { WriterSchemas } from '../engine/writer-schemas.ts'
-import { messageOf, PipelineError } from '../errors.ts'
-import type { SourcePartition } from '../ports.ts'
+import { PipelineError } from '../errors.ts'
+import type { Membership, Outbox, SourcePartition, TopicShape } from '../ports.ts'
 import { fingerprintOf } from '../topology/fingerprint.ts'
 import type { PipelineSpec } from '../topology/node.ts'
 import type { RunBindings, RunSummary, TableSummary } from './bindings.ts'
 import { Chain } from './chain.ts'
+import { GroupRun } from './group-run.ts'
 import { resolveIncarnation } from './incarnation.ts'
-import { MergeDriver, mergeTables } from './merge-driver.ts'
-import { MergeFeed } from './merge-feed.ts'
-import { deleteOrphans } from './orphans.ts'
-import { PartitionDriver, partitionTables } from './partition-driver.ts'
+import { mergeTables, partitionTables } from './outputs.ts'
+import { OwnershipLost } from './ownership.ts'
 import { probeStore } from './probe.ts'
 import { type Retry, retrying } from './retry.ts'
 import { ALL_RULES, type ProtocolRules } from './rules.ts'
 import { RunState } from './run-state.ts'
 import { TablePublisher } from './table-publisher.ts'
-import { type ChainTail, type Ownership, OwnershipLost, readTail, takeOver } from './takeover.ts'
+import { type ChainTail, readTail } from './takeover.ts'
 import type { TaskContext } from './task-context.ts'
+import { MERGE_TASKS, TaskSet } from './task-set.ts'
 
 /**
  * Runs a pipeline until its source ends, the signal aborts, or another owner takes over: the one driver, for production, replays and
@@ -44,6 +44,8 @@ class PipelineRun {
   readonly #retry: Retry
   readonly #state: RunState
   readonly #startMs: number
+  #hasBegun = false
+  #context: TaskContext | null = null
 
   constructor(spec: PipelineSpec, bindings: RunBindings, rules: ProtocolRules) {
     const { clock, entropy, log, onProgress } = bindings
@@ -52,68 +54,161 @@ class PipelineRun {
     this.#rules = rules
     this.#runId = entropy.nonce()
     this.#state = new RunState(onProgress)
-    this.#retry = { clock, entropy, log: log.child({ run: this.#runId }), signal: this.#state.signal }
+    this.#retry = { clock, entropy, log: log.child({ run: this.#runId }), signal: this.#state.scope.signal }
     this.#startMs = clock.nowMs()
   }
 
   async run(): Promise<RunSummary> {
-    const { source, signal } = this.#bindings
+    const over = new AbortController()
+    const { signal } = this.#bindings
     const stop = (): void => this.#state.stop()
     signal?.addEventListener('abort', stop)
     if (signal?.aborted) stop()
     try {
-      return await this.#run()
+      return await Promise.race([this.#run(), this.#overdue(over.signal)])
     } finally {
+      over.abort()
       signal?.removeEventListener('abort', stop)
-      await source.close()
+      await this.#close()
     }
+  }
+
+  /** Rejects when a stop has taken too long: what waits for a store that does not answer is left to the next start. */
+  async #overdue(over: AbortSignal): Promise<never> {
+    const { stopWithinMs = null, clock } = this.#bindings
+    const never = new Promise<never>(() => {})
+    if (stopWithinMs === null) return never
+    const { signal } = this.#state.scope
+    if (!signal.aborted) {
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+    }
+    await clock.sleep(stopWithinMs, over)
+    if (over.aborted) return never
+    throw new PipelineError(
+      'STOP_OVERDUE',
+      `not everything was published ${stopWithinMs / 1000} s after the stop`,
+      {
+        advice:
+          'Nothing is lost: whoever runs these tasks next goes on from the last checkpoint. See the log for what did not answer.',
+      },
+    )
+  }
+
+  async #close(): Promise<void> {
+    const { source, outbox, deadLetters } = this.#bindings
+    await source.close()
+    await outbox?.close()
+    if (deadLetters?.outbox !== outbox) await deadLetters?.outbox.close()
   }
 
   async #run(): Promise<RunSummary> {
     const { source, lake } = this.#bindings
+    this.#refuseUnbound()
     const partitions = await retrying(this.#retry, `partitions of ${source.description}`, () =>
       source.partitions(),
     )
     refuseTaskName(partitions)
-    const topics = [...new Set(partitions.map((partition) => partition.topic))]
-    const plan = compilePlan(this.#spec, topics)
     await probeStore(lake, this.#retry)
-    const context = await this.#openContext(plan, partitions)
-    const chains = new Map(partitions.map(({ id }) => [id, this.#chain(context, id)]))
-    const merge = plan.aggregates.length === 0 ? null : this.#chain(context, MERGE_TASK)
-    const finished = await this.#totalsIfFinished(context, chains, merge)
-    if (finished !== null) return this.#summary(context, 'nothing-to-do', finished, 0)
     try {
-      return await this.#work(context, partitions, topics, chains, merge)
+      return source.membership === undefined
+        ? await this.#runAll(partitions)
+        : await this.#runShare(source.membership, partitions)
     } catch (error) {
       if (!(error instanceof OwnershipLost)) throw error
-      context.log.warn({ error: error.message }, 'another process has taken over')
-      return this.#summary(context, 'lost', sumTotals([]), 0)
+      this.#retry.log.warn({ error: error.message }, 'another process has taken over')
+      return this.#summary('lost', sumTotals([]), 0)
     }
+  }
+
+  /** All partitions, to their end or to a stop. */
+  async #runAll(partitions: readonly SourcePartition[]): Promise<RunSummary> {
+    const context = await this.#openContext(partitions)
+    const chains = new Map(partitions.map(({ id }) => [id, this.#chain(context, id)]))
+    const merge = context.plan.aggregates.length === 0 ? null : this.#chain(context, MERGE_TASK)
+    const finished = await this.#totalsIfFinished(context, chains, merge)
+    if (finished !== null) return this.#summary('nothing-to-do', finished, 0)
+    const tasks = this.#taskSet(context, partitions, null)
+    tasks.assign({ partitions, mergeTasks: MERGE_TASKS, all: partitions })
+    await tasks.settled()
+    if (this.#state.failure !== null) throw this.#state.failure.error
+    await this.#switchTables(context)
+    return this.#summary(tasks.isEnded ? 'completed' : 'stopped', tasks.totals, tasks.epochs)
+  }
+
+  /** What the group assigns to this process, until a stop. When the source has a topic that is new, all begin again with it. */
+  async #runShare(membership: Membership, partitions: readonly SourcePartition[]): Promise<RunSummary> {
+    const group = new GroupRun(membership, this.#state)
+    try {
+      for (let all = partitions; ; all = group.all) {
+        const context = await this.#openContext(all)
+        const tasks = this.#taskSet(context, all, membership)
+        await group.run(tasks, topicsOf(all))
+        const { failure } = this.#state
+        if (failure !== null) throw failure.error
+        if (this.#state.isStopping) {
+          await this.#switchTables(context)
+          return await this.#summary(tasks.isEnded ? 'completed' : 'stopped', tasks.totals, tasks.epochs)
+        }
+      }
+    } finally {
+      await membership.leave()
+    }
+  }
+
+  #taskSet(
+    context: TaskContext,
+    partitions: readonly SourcePartition[],
+    membership: Membership | null,
+  ): TaskSet {
+    return new TaskSet({
+      context,
+      bindings: this.#bindings,
+      topics: topicsOf(partitions),
+      schemas: new WriterSchemas(parseAvroSchema(this.#spec.source.schema.avro)),
+      state: this.#state,
+      membership,
+    })
+  }
+
+  #refuseUnbound(): void {
+    const { outbox = null } = this.#bindings
+    const topics = this.#spec.topics ?? []
+    if (topics.length === 0 || outbox !== null) return
+    throw new PipelineError(
+      'TOPICS_UNBOUND',
+      `pipeline ${this.#spec.name} writes to ${topics.map(({ name }) => name).join(', ')}, and run() was not told where`,
+      { advice: 'Give it topics: kafkaTopics({ brokers, registry }).' },
+    )
   }
 
   #chain(context: TaskContext, task: string): Chain {
     return new Chain(context.store, context.keys, task, context.retry, context.rules)
   }
 
-  async #openContext(plan: Plan, partitions: readonly SourcePartition[]): Promise<TaskContext> {
-    const { lake, format, clock, entropy, fresh, source } = this.#bindings
-    const { incarnation } = await resolveIncarnation({
+  async #openContext(partitions: readonly SourcePartition[]): Promise<TaskContext> {
+    const { lake, format, clock, entropy, fresh, source, owner = this.#runId } = this.#bindings
+    const plan = compilePlan(this.#spec, topicsOf(partitions))
+    const outboxes = await this.#openOutboxes(plan)
+    const record = await resolveIncarnation({
       store: lake,
       pipeline: this.#spec.name,
       fingerprint: fingerprintOf(this.#spec),
       source: source.identity ?? null,
       tasks: partitions.map(({ id }) => id),
-      fresh,
+      // Only once: what this run has begun it goes on with.
+      fresh: fresh && !this.#hasBegun,
       run: this.#runId,
       retry: this.#retry,
       rules: this.#rules,
     })
+    this.#hasBegun = true
+    const { incarnation } = record
     const keys = new ChainKeys(this.#spec.name, incarnation)
     const log = this.#retry.log.child({ pipeline: this.#spec.name, incarnation })
     const retry = { ...this.#retry, log }
     const publishers = new Map<string, TablePublisher>()
     for (const shape of tableShapesOf(plan)) {
+      if (shape === plan.deadLetters && outboxes.deadLetters !== null) continue
       const publisher = new TablePublisher({
         log: format.open(shape),
         retry,
@@ -127,11 +222,14 @@ class PipelineRun {
       await publisher.open()
       publishers.set(shape.path, publisher)
     }
-    return {
+    const context: TaskContext = {
       plan,
       pipeline: this.#spec.name,
       incarnation,
+      life: record.nonce,
       run: this.#runId,
+      owner,
+      ...outboxes,
       store: lake,
       encoder: format.encoder,
       keys,
@@ -142,6 +240,26 @@ class PipelineRun {
       retry,
       rules: this.#rules,
     }
+    this.#context = context
+    return context
+  }
+
+  /** Before anything is recorded: what would make a publication fail for good is found here. */
+  async #openOutboxes(plan: Plan): Promise<Pick<TaskContext, 'deadLetters' | 'topics'>> {
+    const { outbox = null, deadLetters = null } = this.#bindings
+    const open = (target: Outbox, topics: readonly string[], shapes: readonly TopicShape[]) =>
+      retrying(this.#retry, `open ${topics.join(', ')} at ${target.description}`, () =>
+        target.open(topics, shapes),
+      )
+    if (deadLetters !== null) await open(deadLetters.outbox, [deadLetters.topic], [])
+    if (outbox === null || plan.topics.length === 0) return { deadLetters, topics: null }
+    const shapes = plan.topics.map(({ shape }) => shape)
+    const encoders = await open(
+      outbox,
+      shapes.map(({ topic }) => topic),
+      shapes,
+    )
+    return { deadLetters, topics: { outbox, encoders } }
   }
 
   /** The totals where everything is read and published, so that a start needs no claim; else null. */
@@ -171,110 +289,19 @@ class PipelineRun {
     return sumTotals(totals)
   }
 
-  async #work(
-    context: TaskContext,
-    partitions: readonly SourcePartition[],
-    topics: readonly string[],
-    chains: ReadonlyMap<string, Chain>,
-    merge: Chain | null,
-  ): Promise<RunSummary> {
-    const owned = new Map<string, Ownership>()
-    for (const [task, chain] of chains)
-      owned.set(task, await takeOver(context, chain, partitionTables(context)))
-    if (merge !== null) owned.set(MERGE_TASK, await takeOver(context, merge, mergeTables(context)))
-    await deleteOrphans(context, owned, [...context.publishers.keys()])
-
-    const feed = new MergeFeed()
-    const schemas = new WriterSchemas(parseAvroSchema(this.#spec.source.schema.avro))
-    const drivers = partitions.map(
-      (partition) =>
-        new PartitionDriver({
-          context,
-          bindings: this.#bindings,
-          partition,
-          topics,
-          chain: chains.get(partition.id)!,
-          ownership: owned.get(partition.id)!,
-          schemas,
-          feed: merge === null ? null : feed,
-          state: this.#state,
-        }),
-    )
-    const mergeDriver = merge === null ? null : this.#mergeDriver(context, merge, chains, owned, feed)
-    await this.#runAll(drivers, mergeDriver, feed)
-    const failure = this.#state.failure
-    if (failure !== null) throw failure.error
-    await this.#switchTables(context)
-
-    const totals = sumTotals([
-      ...drivers.map((driver) => driver.task.totals),
-      ...(mergeDriver === null ? [] : [mergeDriver.task.state.totals]),
-    ])
-    const epochs = drivers.reduce(
-      (sum, driver) => sum + driver.committer.records,
-      mergeDriver?.committer.records ?? 0,
-    )
-    const ended = drivers.every((driver) => driver.task.ended)
-    return this.#summary(context, ended ? 'completed' : 'stopped', totals, epochs)
-  }
-
-  #mergeDriver(
-    context: TaskContext,
-    chain: Chain,
-    chains: ReadonlyMap<string, Chain>,
-    owned: ReadonlyMap<string, Ownership>,
-    feed: MergeFeed,
-  ): MergeDriver {
-    const sources = new Map(
-      [...chains].map(([task, source]) => [task, { chain: source, head: owned.get(task)!.claim }]),
-    )
-    return new MergeDriver({
-      context,
-      chain,
-      ownership: owned.get(MERGE_TASK)!,
-      sources,
-      feed,
-      state: this.#state,
-    })
-  }
-
-  /** Every task ends by itself; a failure stops the others, which still record what they have. */
-  async #runAll(
-    drivers: readonly PartitionDriver[],
-    mergeDriver: MergeDriver | null,
-    feed: MergeFeed,
-  ): Promise<void> {
-    const guard = (work: Promise<void>): Promise<void> => work.catch((error: unknown) => this.#fail(error))
-    const partitions = Promise.all(drivers.map((driver) => guard(driver.run()))).then(() => feed.close())
-    await Promise.all([partitions, mergeDriver === null ? null : guard(mergeDriver.run())])
-  }
-
-  /** The first failure is what the run ends with; the others would be seen by nobody. */
-  #fail(error: unknown): void {
-    const first = this.#state.failure
-    this.#state.fail(error)
-    if (first === null || first.error === error || error instanceof OwnershipLost) return
-    this.#retry.log.warn({ error: messageOf(error) }, 'another task failed too')
-  }
-
   /** A table that got no row in this incarnation exists all the same, and has none of its predecessor's. */
   async #switchTables(context: TaskContext): Promise<void> {
     const nothing = { appId: context.keys.appId('none'), epoch: -1, files: [] }
     await Promise.all([...context.publishers.values()].map((publisher) => publisher.publish(nothing)))
   }
 
-  async #summary(
-    context: TaskContext,
-    outcome: RunSummary['outcome'],
-    totals: Totals,
-    epochs: number,
-  ): Promise<RunSummary> {
+  async #summary(outcome: RunSummary['outcome'], totals: Totals, epochs: number): Promise<RunSummary> {
     const tables: TableSummary[] = []
-    for (const publisher of context.publishers.values()) tables.push(await publisher.summary())
+    for (const publisher of this.#context?.publishers.values() ?? []) tables.push(await publisher.summary())
     return {
       outcome,
       runId: this.#runId,
-      incarnation: context.incarnation,
+      incarnation: this.#context?.incarnation ?? 0,
       records: this.#state.records,
       epochs,
       durationMs: this.#bindings.clock.nowMs() - this.#startMs,
@@ -282,6 +309,10 @@ class PipelineRun {
       tables,
     }
   }
+}
+
+function topicsOf(partitions: readonly SourcePartition[]): readonly string[] {
+  return [...new Set(partitions.map((partition) => partition.topic))]
 }
 
 /** The chain of the merge lies beside those of the partitions. */

@@ -1,5 +1,6 @@
 import type { EpochLimits, PartitionTask } from '../engine/partition-task.ts'
 import type { RunProgress } from './bindings.ts'
+import { StopScope } from './stop-scope.ts'
 
 interface PartitionProgress {
   readonly watermarkMs: number
@@ -13,11 +14,11 @@ interface PartitionProgress {
 /** What the tasks of one run know of each other: whether to stop, the arrival clock, and the progress to show. */
 export class RunState {
   readonly #onProgress: ((progress: RunProgress) => void) | null
-  readonly #waiting = new Set<() => void>()
   readonly #partitions = new Map<string, PartitionProgress>()
   /** Dead letters that were there before this run, by partition. */
   readonly #deadLettersBefore = new Map<string, number>()
-  readonly #stopping = new AbortController()
+  /** Of the run: the scopes of its tasks lie in it. */
+  readonly scope = new StopScope()
   #failure: { readonly error: unknown } | null = null
   #records = 0
   #recordsBefore = 0
@@ -29,12 +30,7 @@ export class RunState {
   }
 
   get isStopping(): boolean {
-    return this.#stopping.signal.aborted
-  }
-
-  /** Aborted when the run is asked to stop, or has failed: who keeps trying something in vain then gives up. */
-  get signal(): AbortSignal {
-    return this.#stopping.signal
+    return this.scope.isStopping
   }
 
   get failure(): { readonly error: unknown } | null {
@@ -47,9 +43,7 @@ export class RunState {
 
   /** Every task cuts what it has and ends. */
   stop(): void {
-    this.#stopping.abort()
-    for (const wake of this.#waiting) wake()
-    this.#waiting.clear()
+    this.scope.stop()
   }
 
   /** The first failure ends the run. */
@@ -63,34 +57,22 @@ export class RunState {
     this.#failure ??= { error }
   }
 
-  /** The value, or 'stopping' as soon as the run is asked to stop. (A race against one long promise would keep every loser.) */
-  orStop<T>(promise: Promise<T>): Promise<T | 'stopping'> {
-    return new Promise((resolve, reject) => {
-      const wake = (): void => resolve('stopping')
-      if (this.isStopping) wake()
-      else this.#waiting.add(wake)
-      promise.then(
-        (value) => {
-          this.#waiting.delete(wake)
-          resolve(value)
-        },
-        (error: unknown) => {
-          this.#waiting.delete(wake)
-          reject(error instanceof Error ? error : new Error(String(error)))
-        },
-      )
-    })
-  }
-
   observeArrival(arrivalMs: number): void {
     this.firstArrivalMs = Math.min(this.firstArrivalMs, arrivalMs)
     this.arrivalClockMs = Math.max(this.arrivalClockMs, arrivalMs)
   }
 
   joined(partition: string, task: PartitionTask): void {
-    this.#deadLettersBefore.set(partition, deadLettersOf(task))
-    this.#recordsBefore += task.totals.records
+    if (!this.#deadLettersBefore.has(partition)) {
+      this.#deadLettersBefore.set(partition, deadLettersOf(task))
+      this.#recordsBefore += task.totals.records
+    }
     this.#observe(partition, task)
+  }
+
+  /** Another process has the partition now. */
+  left(partition: string): void {
+    this.#partitions.delete(partition)
   }
 
   added(partition: string, records: number, task: PartitionTask): void {

@@ -54,8 +54,13 @@ export async function stageLines(
 
 /** The lines of a key that a record names. */
 export async function readLines(context: TaskContext, key: string): Promise<Iterable<unknown>> {
+  return decodeLines(await readStaged(context, key))
+}
+
+/** What a record names must be there. */
+export async function readStaged(context: TaskContext, key: string): Promise<Uint8Array> {
   const body = await retrying(context.retry, `get ${key}`, () => context.store.get(key))
-  if (body !== null) return decodeLines(body)
+  if (body !== null) return body
   throw new PipelineError('STATE_GONE', `${key}, which a checkpoint record names, is not in the lake`, {
     advice:
       'The lake was changed by something else than Millrace. Restore the object, or begin again with --fresh.',

@@ -1,28 +1,12 @@
 import { assertContiguous, claimHolds, decideClaim, decideRedo, redoFrom } from '../checkpoint/decide.ts'
 import type { ChainRecord, DataRecord } from '../checkpoint/record.ts'
-import { RECORD_VERSION } from '../checkpoint/record.ts'
+import { OUTBOX, RECORD_VERSION } from '../checkpoint/record.ts'
 import { assert, PipelineError } from '../errors.ts'
+import type { Outbox } from '../ports.ts'
 import type { Chain } from './chain.ts'
+import { claimOutbox } from './outbox-publisher.ts'
+import { type Ownership, OwnershipLost } from './ownership.ts'
 import type { TaskContext } from './task-context.ts'
-
-/** A task that is ours: its claim, and what the chain said when the claim was its head. */
-export interface Ownership {
-  readonly claim: number
-  /** Of the claim: files that we stage carry it. */
-  readonly nonce: string
-  /** The newest data record; null for a chain without work. */
-  readonly last: DataRecord | null
-  /** Keys of files that listed records name, among those that an orphan could be mistaken for. */
-  readonly recordsRead: readonly ChainRecord[]
-}
-
-/** Another owner has the task: this one stops, drops its work and deletes nothing. */
-export class OwnershipLost extends Error {
-  constructor(task: string) {
-    super(`another process has taken over ${task}`)
-    this.name = 'OwnershipLost'
-  }
-}
 
 /** The newest part of a chain: back to the newest data record and every epoch that may not be published. */
 export interface ChainTail {
@@ -32,8 +16,8 @@ export interface ChainTail {
   readonly last: DataRecord | null
 }
 
-/** Lists a chain and reads its tail. */
-export async function readTail(chain: Chain, tables: readonly string[]): Promise<ChainTail> {
+/** Lists a chain and reads its tail. `sinks` are tables, and OUTBOX where there is one. */
+export async function readTail(chain: Chain, sinks: readonly string[]): Promise<ChainTail> {
   const epochs = await chain.list()
   assertContiguous(chain.task, epochs)
   const records: ChainRecord[] = []
@@ -44,35 +28,46 @@ export async function readTail(chain: Chain, tables: readonly string[]): Promise
     records.unshift(record)
     if (last === null && record.kind === 'data') {
       last = record
-      from = redoFrom(record, tables)
+      from = redoFrom(record, sinks)
     }
   }
   return { epochs, records, last }
 }
 
+/** What a task writes to. */
+export interface TaskSinks {
+  readonly tables: readonly string[]
+  readonly outbox: Outbox | null
+}
+
 /**
- * Takes a task over: claims its chain, then restores from a list that ends in the claim. Throws OwnershipLost where somebody
- * claims after us, and INCARNATION_SEALED where the chain has ended.
+ * Takes a task over: claims its chain, fences its outbox, then restores from a list that ends in the claim. Throws OwnershipLost where
+ * somebody claims after us, and INCARNATION_SEALED where the chain has ended.
  */
-export async function takeOver(
-  context: TaskContext,
-  chain: Chain,
-  tables: readonly string[],
-): Promise<Ownership> {
+export async function takeOver(context: TaskContext, chain: Chain, sinks: TaskSinks): Promise<Ownership> {
   const { rules, entropy } = context
+  const { tables } = sinks
   const nonce = entropy.nonce()
   const claim = rules.claimBeforeWork ? await putClaim(context, chain, nonce) : await headOf(chain)
-  const tail = await readTail(chain, tables)
-  if (rules.claimBeforeWork && rules.claimIsHead && !claimHolds(tail.epochs, claim)) {
-    throw new OwnershipLost(chain.task)
+  let outbox = rules.fenceBeforeList ? await claimOutbox(context, sinks.outbox, chain.task) : null
+  try {
+    const tail = await readTail(chain, sinks.outbox === null ? tables : [...tables, OUTBOX])
+    outbox ??= await claimOutbox(context, sinks.outbox, chain.task)
+    if (rules.claimBeforeWork && rules.claimIsHead && !claimHolds(tail.epochs, claim)) {
+      throw new OwnershipLost(chain.task)
+    }
+    refuseChainBehindTables(context, chain.task, tail, tables)
+    // Only where the rule is taken out: what a later owner wrote is not restored.
+    const records = tail.records.filter((record) => record.epoch <= claim)
+    const data = records.filter((record) => record.kind === 'data')
+    await Promise.all([redo(context, chain.task, records, tables), outbox?.redo(context, data)])
+    const last = data.at(-1) ?? null
+    context.log.debug({ task: chain.task, claim, restoredFrom: last?.epoch ?? null }, 'took over')
+    return { claim, nonce, last, recordsRead: records, outbox }
+  } catch (error) {
+    await outbox?.close()
+    throw error
   }
-  refuseChainBehindTables(context, chain.task, tail, tables)
-  // Only where the rule is taken out: what a later owner wrote is not restored.
-  const records = tail.records.filter((record) => record.epoch <= claim)
-  await redo(context, chain.task, records, tables)
-  const last = records.findLast((record) => record.kind === 'data') ?? null
-  context.log.debug({ task: chain.task, claim, restoredFrom: last?.epoch ?? null }, 'took over')
-  return { claim, nonce, last, recordsRead: records }
 }
 
 /**
@@ -122,6 +117,7 @@ async function putClaim(context: TaskContext, chain: Chain, nonce: string): Prom
       nonce: `${nonce}${entropy.nonce()}`,
       run,
       writtenMs: clock.nowMs(),
+      owner: context.owner,
     })
     if (outcome === 'won') return epoch
     decision = decideClaim(await chain.readListed(epoch))

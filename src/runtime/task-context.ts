@@ -1,6 +1,15 @@
 import type { ChainKeys } from '../checkpoint/keys.ts'
 import type { Plan } from '../engine/plan.ts'
-import type { Clock, Entropy, Log, ObjectStore, StagedFile, TableEncoder } from '../ports.ts'
+import type {
+  Clock,
+  Entropy,
+  Log,
+  ObjectStore,
+  Outbox,
+  StagedFile,
+  TableEncoder,
+  TopicEncoder,
+} from '../ports.ts'
 import type { TableRows } from '../engine/partition-task.ts'
 import type { StagedName } from '../checkpoint/keys.ts'
 import { type Retry, retrying } from './retry.ts'
@@ -12,16 +21,30 @@ export interface TaskContext {
   readonly plan: Plan
   readonly pipeline: string
   readonly incarnation: number
+  /** The nonce of the incarnation's record: tells this lake's epochs from those of another with the same numbers. */
+  readonly life: string
   readonly run: string
+  /** This process, for people. */
+  readonly owner: string
   readonly store: ObjectStore
   readonly encoder: TableEncoder
   readonly keys: ChainKeys
   readonly publishers: ReadonlyMap<string, TablePublisher>
+  /** Where dead letters go; null is the lake's table. */
+  readonly deadLetters: { readonly outbox: Outbox; readonly topic: string } | null
+  /** What results go to beside their tables. Encoders are in the order of `plan.topics`. */
+  readonly topics: { readonly outbox: Outbox; readonly encoders: readonly TopicEncoder[] } | null
   readonly clock: Clock
   readonly entropy: Entropy
   readonly log: Log
   readonly retry: Retry
   readonly rules: ProtocolRules
+}
+
+/** Bytes that are to be in the store under this key before the epoch's record is put. */
+export interface StagedObject {
+  readonly key: string
+  readonly body: Uint8Array
 }
 
 /** A table's files, encoded and named, not yet stored. */
@@ -75,8 +98,12 @@ const UPLOADS_MAX = 16
  * Uploads files under their final names; nobody reads them yet. Twice is as good as once. When it settles, no upload is on its
  * way any more.
  */
-export async function stageFiles(context: TaskContext, tables: readonly NamedFiles[]): Promise<void> {
-  const files = tables.flatMap((table) => table.files)
+export async function stageFiles(
+  context: TaskContext,
+  tables: readonly NamedFiles[],
+  objects: readonly StagedObject[] = [],
+): Promise<void> {
+  const files: StagedObject[] = [...tables.flatMap((table) => table.files), ...objects]
   let next = 0
   const upload = async (): Promise<void> => {
     while (next < files.length) {

@@ -1,0 +1,247 @@
+import { MERGE_TASK } from '../checkpoint/keys.ts'
+import { sumTotals, type Totals } from '../engine/totals.ts'
+import type { WriterSchemas } from '../engine/writer-schemas.ts'
+import { messageOf } from '../errors.ts'
+import type { Assignment, Membership, SourcePartition } from '../ports.ts'
+import type { RunBindings } from './bindings.ts'
+import { Chain } from './chain.ts'
+import { MergeDriver } from './merge-driver.ts'
+import { MergeFeed } from './merge-feed.ts'
+import { OrphanSweeper } from './orphans.ts'
+import { mergeTables, partitionTables } from './outputs.ts'
+import { ownTask } from './own-task.ts'
+import { OwnershipLost } from './ownership.ts'
+import { PartitionDriver } from './partition-driver.ts'
+import type { RunState } from './run-state.ts'
+import { StopScope } from './stop-scope.ts'
+import type { TaskContext } from './task-context.ts'
+
+export interface TaskSetOptions {
+  readonly context: TaskContext
+  readonly bindings: RunBindings
+  readonly topics: readonly string[]
+  readonly schemas: WriterSchemas
+  readonly state: RunState
+  /** Null where this process runs all tasks. */
+  readonly membership: Membership | null
+}
+
+interface RunningTask {
+  readonly scope: StopScope
+  readonly done: Promise<void>
+}
+
+/** The tasks that this process runs, each owned and ended by itself. */
+export class TaskSet {
+  readonly #options: TaskSetOptions
+  readonly #feed: MergeFeed
+  readonly #sweeper: OrphanSweeper
+  readonly #partitions = new Map<string, RunningTask>()
+  readonly #merges = new Map<string, RunningTask>()
+  readonly #totals = new Map<string, Totals>()
+  readonly #ended = new Set<string>()
+  #all: readonly SourcePartition[] = []
+  #epochs = 0
+
+  constructor(options: TaskSetOptions) {
+    this.#options = options
+    this.#feed = new MergeFeed(options.context.clock)
+    this.#sweeper = new OrphanSweeper(options.context)
+  }
+
+  /** Epochs recorded by this process. */
+  get epochs(): number {
+    return this.#epochs
+  }
+
+  /** Of the tasks that this process has run, since their incarnation began. */
+  get totals(): Totals {
+    return sumTotals([...this.#totals.values()])
+  }
+
+  /** True where every partition has come to its end. */
+  get isEnded(): boolean {
+    return this.#all.every(({ id }) => this.#ended.has(id))
+  }
+
+  /** Runs these tasks from now on, and no others. A task that is ours already goes on undisturbed. */
+  assign(assignment: Assignment): void {
+    this.#all = assignment.all
+    const partitions = new Set(assignment.partitions.map(({ id }) => id))
+    for (const id of this.#partitions.keys())
+      if (!partitions.has(id)) void this.#release(this.#partitions, id)
+    for (const id of this.#merges.keys())
+      if (!assignment.mergeTasks.includes(id)) void this.#release(this.#merges, id)
+    for (const partition of assignment.partitions) this.#startPartition(partition)
+    if (this.#options.context.plan.aggregates.length === 0) return
+    for (const task of assignment.mergeTasks) this.#startMerge(task)
+    // Partitions that the source has got since hold the watermark from now on.
+    this.#feed.wake()
+  }
+
+  /** Resolves when these tasks have recorded and published what they had, and are let go. */
+  async release(tasks: readonly string[]): Promise<void> {
+    const releases = tasks.flatMap((id) => [
+      this.#release(this.#partitions, id),
+      this.#release(this.#merges, id),
+    ])
+    await Promise.all(releases)
+  }
+
+  /** The membership has lost the group: what is open is finished as long as nobody else has it. */
+  async releaseAll(): Promise<void> {
+    await this.release([...this.#partitions.keys(), ...this.#merges.keys()])
+  }
+
+  /** Resolves when the partitions have ended by themselves or by a stop of the run, and the merge has folded the last of them. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#partitions.values()].map(({ done }) => done))
+    this.#feed.close()
+    await Promise.all([...this.#merges.values()].map(({ done }) => done))
+    await this.#sweeper.settled()
+  }
+
+  async #release(tasks: Map<string, RunningTask>, id: string): Promise<void> {
+    const running = tasks.get(id)
+    if (running === undefined) return
+    running.scope.stop()
+    await running.done
+  }
+
+  #startPartition(partition: SourcePartition): void {
+    const { state } = this.#options
+    this.#start(this.#partitions, partition.id, new StopScope(state.scope), (scope) =>
+      this.#runPartition(partition, scope),
+    )
+  }
+
+  /** A merge does not stop with the run: it ends when the partitions have, with what they recorded last. */
+  #startMerge(task: string): void {
+    this.#start(this.#merges, task, new StopScope(), (scope) => this.#runMerge(task, scope))
+  }
+
+  #start(
+    tasks: Map<string, RunningTask>,
+    id: string,
+    scope: StopScope,
+    run: (scope: StopScope) => Promise<void>,
+  ): void {
+    const { state } = this.#options
+    const before = tasks.get(id)
+    if (before !== undefined && !before.scope.isStopping) return
+    if (state.isStopping) return
+    const work = async (): Promise<void> => {
+      // It was taken from us, and is given back before it has let go.
+      await before?.done
+      if (scope.isStopping) return
+      try {
+        await run(scope)
+      } catch (error) {
+        this.#fail(error)
+      }
+    }
+    const done = work().finally(() => {
+      scope.release()
+      if (tasks.get(id)?.scope === scope && scope.isStopping) tasks.delete(id)
+    })
+    tasks.set(id, { scope, done })
+  }
+
+  async #runPartition(partition: SourcePartition, scope: StopScope): Promise<void> {
+    const { bindings, topics, schemas, state, membership } = this.#options
+    const context = scoped(this.#options.context, scope)
+    const chain = this.#chain(context, partition.id)
+    const { plan, deadLetters } = context
+    const tables = partitionTables(context)
+    const sinks = { tables, outbox: deadLetters?.outbox ?? null }
+    const feed = plan.aggregates.length === 0 ? null : this.#feed
+    try {
+      await ownTask({ context, chain, sinks, scope, state, membership }, async (ownership) => {
+        const shapes = [...plan.bronze, ...plan.silver].map((table) => table.shape).concat(plan.deadLetters)
+        this.#sweeper.add(
+          partition.id,
+          ownership,
+          shapes.filter(({ path }) => tables.includes(path)),
+        )
+        feed?.join(partition.id, ownership.claim)
+        const options = {
+          context,
+          bindings,
+          partition,
+          topics,
+          chain,
+          ownership,
+          schemas,
+          feed,
+          state,
+          scope,
+        }
+        const driver = new PartitionDriver(options)
+        try {
+          await driver.run()
+        } finally {
+          this.#count(partition.id, driver.committer.records, driver.task.totals)
+          if (driver.task.ended) this.#ended.add(partition.id)
+        }
+      })
+    } finally {
+      feed?.leave(partition.id)
+      if (!state.isStopping) state.left(partition.id)
+    }
+  }
+
+  async #runMerge(task: string, scope: StopScope): Promise<void> {
+    const { bindings, state, membership } = this.#options
+    const context = scoped(this.#options.context, scope, state.scope)
+    const chain = this.#chain(context, task)
+    const { plan, topics } = context
+    const sinks = { tables: mergeTables(context), outbox: topics?.outbox ?? null }
+    const shapes = plan.gold.map((table) => table.shape)
+    const everyMs = membership === null ? null : (bindings.flush.everyMs ?? 0)
+    await ownTask({ context, chain, sinks, scope, state, membership }, async (ownership) => {
+      this.#sweeper.add(task, ownership, shapes)
+      const driver = new MergeDriver({
+        context,
+        chain,
+        ownership,
+        sources: () => this.#all.map(({ id }) => id),
+        feed: this.#feed,
+        scope,
+        everyMs,
+      })
+      try {
+        await driver.run()
+      } finally {
+        this.#count(task, driver.committer.records, driver.task.state.totals)
+      }
+    })
+  }
+
+  #chain({ store, keys, retry, rules }: TaskContext, task: string): Chain {
+    return new Chain(store, keys, task, retry, rules)
+  }
+
+  #count(task: string, records: number, totals: Totals): void {
+    this.#epochs += records
+    this.#totals.set(task, totals)
+  }
+
+  /** The first failure is what the run ends with; the others would be seen by nobody. */
+  #fail(error: unknown): void {
+    const { state, context } = this.#options
+    const first = state.failure
+    state.fail(error)
+    if (first === null || first.error === error || error instanceof OwnershipLost) return
+    context.log.warn({ error: messageOf(error) }, 'another task failed too')
+  }
+}
+
+/** The tasks beside those of the partitions. */
+export const MERGE_TASKS: readonly string[] = [MERGE_TASK]
+
+/** What a task keeps trying in vain it gives up when the task is asked to stop. */
+function scoped(context: TaskContext, ...scopes: readonly StopScope[]): TaskContext {
+  const signals = scopes.map(({ signal }) => signal)
+  const signal = signals.length === 1 ? signals[0]! : AbortSignal.any(signals)
+  return { ...context, retry: { ...context.retry, signal } }
+}
