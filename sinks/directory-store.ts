@@ -96,6 +96,17 @@ class DirectoryStore implements ObjectStore {
     return found.filter((object) => object.key.startsWith(prefix)).sort((a, b) => compareKeys(a.key, b.key))
   }
 
+  async listFolders(prefix: string): Promise<readonly string[]> {
+    if (prefix !== '') checkKey(prefix.slice(0, -1))
+    const names: string[] = []
+    for (const entry of await this.#readFolder(prefix)) {
+      const path = join(this.#root, prefix, entry.name)
+      const kind = entry.isSymbolicLink() ? await linkedKind(path) : kindOf(entry)
+      if (kind === 'folder') names.push(entry.name)
+    }
+    return names.sort(compareKeys)
+  }
+
   async delete(key: string): Promise<void> {
     const path = this.#pathOf(key)
     try {

@@ -169,6 +169,11 @@ export interface ObjectStore {
   get(key: string): Promise<Uint8Array | null>
   /** All objects whose key starts with `prefix` and sorts after `startAfter`, sorted by key. */
   list(prefix: string, startAfter?: string): Promise<readonly StoredObject[]>
+  /**
+   * The names between `prefix`, which ends with '/' or is empty, and the next '/': what a list would have below them is not
+   * listed. Only for what looks at a lake from outside; a store that holds one has it.
+   */
+  listFolders?(prefix: string): Promise<readonly string[]>
   /** No error where there is none. */
   delete(key: string): Promise<void>
   /** Sends what it holds open (sockets) away. */
