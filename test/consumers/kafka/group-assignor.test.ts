@@ -23,7 +23,9 @@ const groups = fc
     partitions('taxis', taxis),
     Array.from({ length: merge }, (_, index) => `merge-${index}`),
   ])
-const ids = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'), { minLength: 1 })
+const ids = fc.uniqueArray(fc.constantFrom<string[]>('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'), {
+  minLength: 1,
+})
 
 /** Members in any state that a group can get into: every task with one owner, with none, or claimed by two. */
 const group = fc.tuple(groups, ids).chain(([tasks, members]) => {
