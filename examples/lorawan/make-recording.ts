@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { readJsonLines } from '../../consumers/recording/json-lines.ts'
 import { type FrameEncoder, frameEncoder } from '../../consumers/recording/make-recording.ts'
-import { partitionOfKey } from '../../consumers/recording/murmur2.ts'
+import { partitionOfKey } from '../../src/kafka/murmur2.ts'
 import { createRecordingWriter } from '../../consumers/recording/recording-writer.ts'
 import { FAULTS, type Report } from './faults.ts'
 
