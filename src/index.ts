@@ -34,6 +34,6 @@ export { bronze, day, gold, hour, month, silver, type TableOptions } from './top
 export { topic } from './topology/topic.ts'
 export { boundedOutOfOrderness, type WatermarkOptions } from './topology/watermark.ts'
 export { tumbling, type TumblingOptions, type WindowOptions } from './topology/window.ts'
-export type { Lake, Log, SourceBinding } from './ports.ts'
+export type { DeadLetterBinding, Lake, Log, OutboxBinding, SourceBinding } from './ports.ts'
 export type { RunProgress, RunSummary, TableSummary } from './runtime/bindings.ts'
 export { type RunOptions, run } from './runtime/run.ts'

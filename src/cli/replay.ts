@@ -8,7 +8,7 @@ import { createLog, type LogLevel } from '../runtime/log.ts'
 import { FLUSH_BYTES_MAX } from '../runtime/run.ts'
 import { runPipeline } from '../runtime/run-pipeline.ts'
 import { stopSignals } from '../runtime/stop-signals.ts'
-import { systemClock, systemEntropy } from '../runtime/system.ts'
+import { processName, systemClock, systemEntropy } from '../runtime/system.ts'
 import type { PipelineSpec } from '../topology/node.ts'
 import { EXIT, type ExitCode } from './failure.ts'
 import { timeText } from './format.ts'
@@ -97,6 +97,7 @@ function run({ spec, recording, registry, options, display, log, signal }: Run):
   return runPipeline(spec, {
     source: source.open({ clock: systemClock, entropy: systemEntropy, log, acceptLoss: false }),
     registry: source.registry,
+    owner: processName(),
     lake: lake.store,
     format: lake.format,
     clock: systemClock,

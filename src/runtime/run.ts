@@ -1,5 +1,5 @@
 import { PipelineError } from '../errors.ts'
-import type { Lake, Log, SourceBinding } from '../ports.ts'
+import type { DeadLetterBinding, Lake, Log, OutboxBinding, SourceBinding, SourceWorld } from '../ports.ts'
 import type { Duration } from '../topology/duration.ts'
 import { isPipeline } from '../topology/pipeline.ts'
 import type { PipelineSpec } from '../topology/node.ts'
@@ -7,12 +7,16 @@ import type { FlushLimits, RunProgress, RunSummary } from './bindings.ts'
 import { createLog } from './log.ts'
 import { runPipeline } from './run-pipeline.ts'
 import { stopSignals } from './stop-signals.ts'
-import { systemClock, systemEntropy } from './system.ts'
+import { processName, systemClock, systemEntropy } from './system.ts'
 
 /** Where a pipeline runs. */
 export interface RunOptions {
   readonly source: SourceBinding
   readonly lake: Lake
+  /** Where the topics are that the program names: `kafkaTopics({ … })`. Needed where it names any. */
+  readonly topics?: OutboxBinding
+  /** Where dead letters go: `deadLetterTopic({ … })`. Default: the lake's table `dead_letters`. */
+  readonly deadLetters?: DeadLetterBinding
   /** When an epoch is cut, and so how fresh the tables are and how large their files. */
   readonly flush?: {
     /** Default: 30 seconds. A replay has no such limit, so that its epochs do not depend on the machine. */
@@ -24,6 +28,13 @@ export interface RunOptions {
   }
   /** Begin again from the start of the source: what the pipeline wrote so far leaves the tables. Default: false. */
   readonly fresh?: boolean
+  /**
+   * Where the source has deleted records that were not read yet, go on with those that are left; how many are lost is logged.
+   * Default: false, which refuses to start.
+   */
+  readonly acceptLoss?: boolean
+  /** How long a graceful stop may take; what is not published by then is published by the next start. Default: 30 seconds. */
+  readonly stopWithin?: Duration
   /** Aborting cuts, records and publishes what has been read. Default: SIGINT and SIGTERM. */
   readonly signal?: AbortSignal
   /** Default: JSON lines on standard error, or lines for a person where that is a terminal. */
@@ -37,6 +48,7 @@ export const FLUSH_BYTES_MAX = 128 * 1024 * 1024
 export const FLUSH_ROWS_MAX = 250_000
 export const FLUSH_EVERY_MS = 30_000
 export const BATCH_RECORDS_MAX = 8_192
+export const STOP_WITHIN_MS = 30_000
 
 /**
  * Runs a pipeline until its source ends or it is asked to stop. What was recorded by then is in the tables, exactly once; the next
@@ -53,12 +65,15 @@ export async function run(pipeline: PipelineSpec, options: RunOptions): Promise<
       advice: 'Give it what pipeline({ … }) returned.',
     })
   }
-  const { source, lake, fresh = false, onProgress = null } = options
+  const { source, lake, topics, deadLetters, onProgress = null } = options
+  const { fresh = isSet('MILLRACE_FRESH'), acceptLoss = isSet('MILLRACE_ACCEPT_LOSS') } = options
+  const stopWithinMs = options.stopWithin ?? STOP_WITHIN_MS
   const log = options.log ?? createLog({ level: 'info', pretty: process.stderr.isTTY })
   const stop = options.signal === undefined ? stopSignals() : { signal: options.signal, release: () => {} }
+  const world: SourceWorld = { clock: systemClock, entropy: systemEntropy, log, acceptLoss }
   try {
     return await runPipeline(pipeline, {
-      source: source.open({ clock: systemClock, entropy: systemEntropy, log, acceptLoss: false }),
+      source: source.open(world),
       registry: source.registry,
       lake: lake.store,
       format: lake.format,
@@ -67,12 +82,23 @@ export async function run(pipeline: PipelineSpec, options: RunOptions): Promise<
       log,
       flush: flushLimits(options),
       fresh,
+      outbox: topics?.open(world) ?? null,
+      deadLetters:
+        deadLetters === undefined ? null : { outbox: deadLetters.open(world), topic: deadLetters.topic },
+      owner: processName(),
+      stopWithinMs,
       signal: stop.signal,
       onProgress,
     })
   } finally {
     stop.release()
   }
+}
+
+/** What `millrace run --fresh` and `--accept-loss` set for the program that they start. */
+function isSet(variable: string): boolean {
+  const value = process.env[variable] ?? ''
+  return value !== '' && value !== '0' && value !== 'false'
 }
 
 function flushLimits({ source, flush = {} }: RunOptions): FlushLimits {

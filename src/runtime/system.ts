@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
 import type { Clock, Entropy } from '../ports.ts'
 
 /** The only clock and the only randomness of a real run. */
@@ -18,6 +19,11 @@ export const systemClock: Clock = {
       const timer = setTimeout(done, ms)
       signal?.addEventListener('abort', done)
     }),
+}
+
+/** This process, for people: host and process id. */
+export function processName(): string {
+  return `${hostname()}:${process.pid}`
 }
 
 export const systemEntropy: Entropy = {
