@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, writeSync } from 'node:fs'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -6,20 +6,35 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /** What is downloaded or built for tests is made once per clone and kept here, beside the packages of npm. */
 export const CACHE = new URL('../../node_modules/.cache/', import.meta.url).pathname
 
-/** Makes a folder of the cache unless it is there, whoever asks first, and gives its path. */
-export async function makeOnce(name: string, make: (folder: string) => Promise<void>): Promise<string> {
+/**
+ * Makes a folder of the cache unless it is there, whoever asks first, and gives its path. `what` is said on stderr,
+ * because it takes its time.
+ */
+export async function makeOnce(
+  name: string,
+  what: string,
+  make: (folder: string) => Promise<void>,
+): Promise<string> {
   const folder = join(CACHE, name)
   const ready = join(folder, 'ready')
   if (existsSync(ready)) return folder
   await mkdir(CACHE, { recursive: true })
   await withLock(join(CACHE, `${name}.lock`), async () => {
     if (existsSync(ready)) return
+    say(`installing ${what}, once for this clone …`)
+    const startMs = performance.now()
     await rm(folder, { recursive: true, force: true })
     await mkdir(folder)
     await make(folder)
     await writeFile(ready, '')
+    say(`installed ${what} in ${((performance.now() - startMs) / 1000).toFixed(0)} s`)
   })
   return folder
+}
+
+/** One line on stderr, written at once, past the test runner, which would show it once per file. */
+export function say(line: string): void {
+  writeSync(2, `parts · ${line}\n`)
 }
 
 /** One process at a time. The lock of a process that is gone is taken over. */

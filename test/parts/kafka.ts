@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { makeOnce, type Missing, mustBeReady, reasonOf } from './cache.ts'
+import { composeUp } from './docker.ts'
 import { adviceForJava, copyArtifacts, findJava, hasMaven } from './java.ts'
 import { freePort, type OwnServer, startOwnServer } from './server.ts'
 import { share } from './shared.ts'
@@ -28,6 +29,8 @@ export async function findKafka(): Promise<SharedKafka> {
     if (given !== undefined) {
       return { kind: 'ready', value: { brokers: given }, how: `MILLRACE_KAFKA_BROKERS=${given}`, pids: [] }
     }
+    const container = await composeUp('kafka', ownerPid, (port) => ({ brokers: `127.0.0.1:${port}` }))
+    if (container !== undefined) return container
     const packages = await findKafkaPackages()
     if (packages.kind === 'missing') return packages
     const kafka = await startKafka({ ownerPid })
@@ -53,15 +56,19 @@ export async function findKafkaPackages(): Promise<KafkaPackages> {
   if (java === undefined) return { kind: 'missing', reason: `Kafka: ${adviceForJava(JAVA_VERSION)}` }
   if (!hasMaven()) return { kind: 'missing', reason: 'Kafka: there is no mvn: install Apache Maven' }
   try {
-    const folder = await makeOnce(`millrace-kafka-${VERSION}`, async (folder) => {
-      const group = 'org.apache.kafka'
-      await copyArtifacts(folder, [
-        { group, name: 'kafka_2.13', version: VERSION },
-        { group, name: 'kafka-tools', version: VERSION },
-        { group: 'org.slf4j', name: 'slf4j-simple', version: '1.7.36' },
-      ])
-      await format({ java, folder }, join(folder, 'storage'), [])
-    })
+    const folder = await makeOnce(
+      `millrace-kafka-${VERSION}`,
+      `Kafka ${VERSION} (54 MB from Maven)`,
+      async (folder) => {
+        const group = 'org.apache.kafka'
+        await copyArtifacts(folder, [
+          { group, name: 'kafka_2.13', version: VERSION },
+          { group, name: 'kafka-tools', version: VERSION },
+          { group: 'org.slf4j', name: 'slf4j-simple', version: '1.7.36' },
+        ])
+        await format({ java, folder }, join(folder, 'storage'), [])
+      },
+    )
     return { kind: 'ready', java, folder }
   } catch (error) {
     return { kind: 'missing', reason: `Kafka ${VERSION} could not be installed: ${reasonOf(error)}` }

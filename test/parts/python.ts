@@ -29,7 +29,7 @@ export async function makePython(name: string, packages: readonly string[]): Pro
     return { kind: 'missing', reason: 'there is no python3: install Python 3.10 or later' }
   try {
     const digest = createHash('sha256').update(packages.join(' ')).digest('hex').slice(0, 8)
-    const home = await makeOnce(`${name}-${digest}`, async (folder) => {
+    const home = await makeOnce(`${name}-${digest}`, `${packages.join(', ')} from PyPI`, async (folder) => {
       await run('python3', ['-m', 'venv', folder])
       const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages]
       await run(executableOf(folder), pip, { timeout: INSTALL_TIMEOUT_MS })

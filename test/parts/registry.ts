@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { makeOnce, type Missing, mustBeReady, reasonOf } from './cache.ts'
+import { composeUp } from './docker.ts'
 import { adviceForJava, copyArchive, findJava, hasMaven } from './java.ts'
 import { freePort, type OwnServer, startOwnServer } from './server.ts'
 import { share } from './shared.ts'
@@ -26,6 +27,8 @@ export async function findRegistry(): Promise<SharedRegistry> {
     if (given !== undefined) {
       return { kind: 'ready', value: { url: given }, how: `MILLRACE_REGISTRY_URL=${given}`, pids: [] }
     }
+    const container = await composeUp('registry', ownerPid, (port) => ({ url: urlAt(port) }))
+    if (container !== undefined) return container
     const packages = await findRegistryPackages()
     if (packages.kind === 'missing') return packages
     const registry = await startRegistry({ ownerPid })
@@ -39,6 +42,8 @@ export async function findRegistry(): Promise<SharedRegistry> {
   return mustBeReady(part.kind === 'missing' ? part : { kind: 'ready', url: part.value.url, how: part.how })
 }
 
+const urlAt = (port: number): string => `http://127.0.0.1:${port}/apis/ccompat/v7`
+
 export type RegistryPackages =
   | { readonly kind: 'ready'; readonly java: string; readonly folder: string }
   | Missing
@@ -49,13 +54,17 @@ export async function findRegistryPackages(): Promise<RegistryPackages> {
   if (java === undefined) return { kind: 'missing', reason: `Registry: ${adviceForJava(JAVA_VERSION)}` }
   if (!hasMaven()) return { kind: 'missing', reason: 'Registry: there is no mvn: install Apache Maven' }
   try {
-    const folder = await makeOnce(`millrace-apicurio-${VERSION}`, async (folder) => {
-      const app = { group: 'io.apicurio', name: 'apicurio-registry-app', version: VERSION }
-      await copyArchive(folder, app, 'tar.gz:all')
-      const archive = join(folder, 'lib', `apicurio-registry-app-${VERSION}-all.tar.gz`)
-      await run('tar', ['-xzf', archive, '-C', folder])
-      await rm(archive)
-    })
+    const folder = await makeOnce(
+      `millrace-apicurio-${VERSION}`,
+      `Apicurio ${VERSION} (159 MB from Maven)`,
+      async (folder) => {
+        const app = { group: 'io.apicurio', name: 'apicurio-registry-app', version: VERSION }
+        await copyArchive(folder, app, 'tar.gz:all')
+        const archive = join(folder, 'lib', `apicurio-registry-app-${VERSION}-all.tar.gz`)
+        await run('tar', ['-xzf', archive, '-C', folder])
+        await rm(archive)
+      },
+    )
     return { kind: 'ready', java, folder }
   } catch (error) {
     return { kind: 'missing', reason: `Apicurio ${VERSION} could not be installed: ${reasonOf(error)}` }
@@ -96,7 +105,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
   }
   const settings = Object.entries(properties).map(([name, value]) => `-D${name}=${value}`)
   const jar = join(packages.folder, 'quarkus-run.jar')
-  const url = `http://127.0.0.1:${port}/apis/ccompat/v7`
+  const url = urlAt(port)
   const server = await startOwnServer({
     name: `Apicurio ${VERSION}`,
     command: packages.java,

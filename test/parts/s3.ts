@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { type Missing, mustBeReady } from './cache.ts'
+import { composeUp } from './docker.ts'
 import { makePython } from './python.ts'
 import { freePort, type OwnServer, startOwnServer } from './server.ts'
 import { share } from './shared.ts'
@@ -32,6 +33,8 @@ export async function findS3(): Promise<SharedS3> {
     if (given !== undefined) {
       return { kind: 'ready', value: addressFrom(given), how: `MILLRACE_S3_ENDPOINT=${given}`, pids: [] }
     }
+    const container = await composeUp('s3', ownerPid, composeAddress)
+    if (container !== undefined) return container
     const packages = await findS3Packages()
     if (packages.kind === 'missing') return packages
     const s3 = await startS3({ ownerPid })
@@ -45,6 +48,14 @@ export async function findS3(): Promise<SharedS3> {
   })
   return mustBeReady(part.kind === 'missing' ? part : { kind: 'ready', how: part.how, ...part.value })
 }
+
+/** The credentials are those of docker-compose.kafka.yml. */
+const composeAddress = (port: number): S3Address => ({
+  endpoint: `http://127.0.0.1:${port}`,
+  region: REGION,
+  accessKeyId: 'millrace',
+  secretAccessKey: 'millrace-secret',
+})
 
 function addressFrom(endpoint: string): S3Address {
   const { AWS_ACCESS_KEY_ID = 'test', AWS_SECRET_ACCESS_KEY = 'test', AWS_REGION = REGION } = process.env

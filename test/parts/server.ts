@@ -167,18 +167,25 @@ async function waitUntilReady(
 const tail = (log: string): string => readFileSync(log, 'utf8').trim().split('\n').slice(-5).join('\n')
 
 /**
- * A shell that outlives everybody: when the owner is gone, however it went, it kills the server and removes the folder.
- * It ends with the server.
+ * A shell that outlives everybody: when the owner is gone, however it went, it kills the server, removes the folder
+ * and runs the command. It ends with the server, or when the folder was removed.
  */
-export function guard(ownerPid: number, serverPid: number | undefined, folder: string): void {
+export function guard(
+  ownerPid: number,
+  serverPid: number | undefined,
+  folder: string,
+  command: readonly string[] = [],
+): void {
   const script = `while kill -0 "$1" 2>/dev/null; do
   if [ -n "$2" ] && ! kill -0 "$2" 2>/dev/null; then exit; fi
   if ! [ -d "$3" ]; then exit; fi
   sleep 1
 done
 if [ -n "$2" ]; then kill -9 "$2" 2>/dev/null; sleep 0.2; fi
-rm -rf "$3"`
-  const args = ['-c', script, 'guard', String(ownerPid), String(serverPid ?? ''), folder]
+rm -rf "$3"
+shift 3
+"$@"`
+  const args = ['-c', script, 'guard', String(ownerPid), String(serverPid ?? ''), folder, ...command]
   const shell = spawn('sh', args, { detached: true, stdio: 'ignore' })
   // Without a shell the servers are still stopped in the orderly ways.
   shell.once('error', () => {})

@@ -1,9 +1,13 @@
-import { existsSync, writeSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Missing, reasonOf, withLock } from './cache.ts'
+import { promisify } from 'node:util'
+import { type Missing, reasonOf, say, withLock } from './cache.ts'
 import { guard, killServer } from './server.ts'
+
+const run = promisify(execFile)
 
 /** Names the folder of a run's shared parts, and the process whose end is their end. */
 const FOLDER = 'MILLRACE_PARTS_FOLDER'
@@ -34,7 +38,10 @@ export async function closeRun(): Promise<void> {
   const names = await readdir(folder).catch(() => [])
   for (const name of names.filter((name) => name.endsWith('.json'))) {
     const part = JSON.parse(await readFile(join(folder, name), 'utf8')) as SharedPart<unknown> | Missing
-    if (part.kind === 'ready') for (const pid of part.pids) await killServer(pid)
+    if (part.kind === 'missing') continue
+    for (const pid of part.pids) await killServer(pid)
+    const [command, ...args] = part.stopCommand ?? []
+    if (command !== undefined) await run(command, args).catch(() => {})
   }
   await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
 }
@@ -54,17 +61,12 @@ export async function share<Value>(
   const state = join(folder, `${name}.json`)
   return await withLock(join(folder, `${name}.lock`), async () => {
     if (existsSync(state)) return JSON.parse(await readFile(state, 'utf8')) as SharedPart<Value> | Missing
-    guard(ownerPid, undefined, folder)
     const part = await start(ownerPid, folder).catch(
       (error: unknown): Missing => ({ kind: 'missing', reason: reasonOf(error) }),
     )
     await writeFile(state, JSON.stringify(part))
+    guard(ownerPid, undefined, folder, part.kind === 'ready' ? part.stopCommand : [])
     say(part.kind === 'ready' ? `${name}: ${part.how}` : `${name}: none, because ${part.reason}`)
     return part
   })
-}
-
-/** Written at once, past the test runner, which would show it once per file. */
-function say(line: string): void {
-  writeSync(2, `parts · ${line}\n`)
 }
