@@ -83,6 +83,23 @@ Example:
 
   command(
     program,
+    'run <main>',
+    'run a pipeline where its main file says: Kafka, S3, topics',
+    `The file calls run(pipeline, { source, lake, … }). Start it as often as you like: processes share the partitions of the source.
+The first Ctrl-C, or SIGTERM, finishes and publishes what was read; the second one exits at once, which loses nothing either.
+
+Example:
+  millrace run main.ts`,
+  )
+    .option('--fresh', 'begin a new incarnation: read from the start and replace what the tables hold')
+    .option(
+      '--accept-loss',
+      'where the source has deleted records that were not read yet, go on with those that are left',
+    )
+    .action((path: string, options: Options) => run(runCommand(path, options, terminal)))
+
+  command(
+    program,
     'query <sql>',
     'ask the tables of a lake, in SQL (DuckDB)',
     `Tables are bronze.<table>, silver.<table>, gold.<table> and dead_letters. Times are UTC.
@@ -268,6 +285,12 @@ async function replayCommand(path: string, options: Options, terminal: Terminal)
   }
   const { replay } = await import('./replay.ts')
   return replay(parsed, terminal)
+}
+
+async function runCommand(path: string, options: Options, terminal: Terminal): Promise<ExitCode> {
+  const { runMain } = await import('./run.ts')
+  const [fresh, acceptLoss] = [options['fresh'] === true, options['acceptLoss'] === true]
+  return runMain({ path, fresh, acceptLoss }, terminal)
 }
 
 async function queryCommand(sql: string, options: Options, terminal: Terminal): Promise<ExitCode> {

@@ -15,19 +15,22 @@ const EXTENSIONS = ['.ts', '.mts', '.js', '.mjs']
  * @throws InvalidProgramError with advice for each trap that is known.
  */
 export async function loadProgram(path: string): Promise<PipelineSpec> {
+  return pipelineOf(await loadModule(path), path)
+}
+
+/** Loads a file of the user and waits until it has run. */
+export async function loadModule(path: string): Promise<{ readonly default?: unknown }> {
   const file = resolve(path)
   checkFile(file, path)
   checkModule(file)
-  let module: { readonly default?: unknown }
   const restoreWarnings = muteTypeStrippingWarnings()
   try {
-    module = (await import(pathToFileURL(file).href)) as { readonly default?: unknown }
+    return (await import(pathToFileURL(file).href)) as { readonly default?: unknown }
   } catch (error) {
     throw explainLoadFailure(error, file)
   } finally {
     restoreWarnings()
   }
-  return pipelineOf(module, path)
 }
 
 function checkFile(file: string, path: string): void {

@@ -5,6 +5,7 @@ import { isPipeline } from '../topology/pipeline.ts'
 import type { PipelineSpec } from '../topology/node.ts'
 import type { FlushLimits, RunProgress, RunSummary } from './bindings.ts'
 import { createLog } from './log.ts'
+import { countRun, markRan } from './ran.ts'
 import { runPipeline } from './run-pipeline.ts'
 import { stopSignals } from './stop-signals.ts'
 import { processName, systemClock, systemEntropy } from './system.ts'
@@ -65,6 +66,7 @@ export async function run(pipeline: PipelineSpec, options: RunOptions): Promise<
       advice: 'Give it what pipeline({ … }) returned.',
     })
   }
+  countRun()
   const { source, lake, topics, deadLetters, onProgress = null } = options
   const { fresh = isSet('MILLRACE_FRESH'), acceptLoss = isSet('MILLRACE_ACCEPT_LOSS') } = options
   const stopWithinMs = options.stopWithin ?? STOP_WITHIN_MS
@@ -90,6 +92,9 @@ export async function run(pipeline: PipelineSpec, options: RunOptions): Promise<
       signal: stop.signal,
       onProgress,
     })
+  } catch (error) {
+    markRan(error)
+    throw error
   } finally {
     stop.release()
   }
