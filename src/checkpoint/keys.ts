@@ -57,6 +57,11 @@ export class ChainKeys {
     return `${this.#root}/_letters/${task}/${stem(name)}-${index}.json`
   }
 
+  /** The schema that records with this id were first read with. */
+  schema(id: number): string {
+    return `${this.#root}/_schemas/${id}.json`
+  }
+
   /** The names of a task's files in any table begin with this. */
   filePrefix(task: string): string {
     return `${this.#pipeline}-${this.#incarnation}-${task}-`

@@ -13,7 +13,11 @@ const order = (fields: readonly object[]) =>
   JSON.stringify({ type: 'record', name: 'Order', namespace: 'shop', fields })
 const ID = { name: 'id', type: 'long' }
 
-async function post(path: string, body: object, method = 'POST'): Promise<{ readonly id: number }> {
+async function post(
+  path: string,
+  body: object,
+  method: 'POST' | 'PUT' = 'POST',
+): Promise<{ readonly id: number }> {
   const response = await fetch(`${url}${path}`, {
     method,
     headers: { 'content-type': 'application/json' },

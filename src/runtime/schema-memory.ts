@@ -1,0 +1,107 @@
+import { canonicalSchema } from '../avro/canonical-schema.ts'
+import { parseAvroSchema } from '../avro/schema-model.ts'
+import type { ChainKeys } from '../checkpoint/keys.ts'
+import { messageOf, PipelineError } from '../errors.ts'
+import type { ObjectStore, SchemaRegistry } from '../ports.ts'
+
+export interface SchemaMemoryOptions {
+  readonly registry: SchemaRegistry
+  readonly store: ObjectStore
+  readonly keys: ChainKeys
+}
+
+interface StoredSchema {
+  readonly version: 1
+  readonly id: number
+  readonly registry: string
+  readonly schema: string
+}
+
+/**
+ * A registry whose answers the lake keeps, one object for each id, from the first time that the incarnation met it. A registry that was
+ * reset gives its ids to other schemas, and records would be decoded into nonsense that nobody notices: here that is SCHEMA_ID_REUSED, which
+ * ends the run. An id that the registry has lost is still known.
+ */
+export function rememberedSchemas({ registry, store, keys }: SchemaMemoryOptions): SchemaRegistry {
+  const known = new Map<number, string>()
+  return {
+    description: registry.description,
+    async schemaById(id) {
+      const present = known.get(id)
+      if (present !== undefined) return present
+      const schema = await registry.schemaById(id)
+      const key = keys.schema(id)
+      const stored = await readStored(store, key)
+      if (stored === null) {
+        // Made up by a record that is none, perhaps; it may be registered yet.
+        if (schema === null) return null
+        const value: StoredSchema = { version: 1, id, registry: registry.description, schema }
+        const outcome = await store.putIfAbsent(key, new TextEncoder().encode(JSON.stringify(value)))
+        // Another process was first: the next call reads what it has put.
+        if (outcome === 'exists') return this.schemaById(id)
+      } else if (schema !== null && !isSame(stored.schema, schema)) {
+        throw reused(registry.description, key, stored, schema)
+      }
+      const answer = schema ?? stored!.schema
+      known.set(id, answer)
+      return answer
+    },
+  }
+}
+
+async function readStored(store: ObjectStore, key: string): Promise<StoredSchema | null> {
+  const body = await store.get(key)
+  if (body === null) return null
+  try {
+    const stored = JSON.parse(new TextDecoder().decode(body)) as StoredSchema
+    if (stored.version === 1 && typeof stored.schema === 'string') return stored
+  } catch (cause) {
+    throw unreadable(store, key, messageOf(cause))
+  }
+  throw unreadable(store, key, 'it is not of version 1')
+}
+
+function isSame(a: string, b: string): boolean {
+  return a === b || identity(a) === identity(b)
+}
+
+function identity(schema: string): string {
+  try {
+    return canonicalSchema(parseAvroSchema(JSON.parse(schema)))
+  } catch {
+    // Of another kind, or invalid: its records are dead letters whatever it says.
+    return schema
+  }
+}
+
+function reused(registry: string, key: string, stored: StoredSchema, schema: string): PipelineError {
+  return new PipelineError(
+    'SCHEMA_ID_REUSED',
+    `schema ${stored.id} of ${registry} is not the one that this pipeline has read records with: it was ${titleOf(stored.schema)}, and is ${titleOf(schema)} now`,
+    {
+      advice:
+        'The registry was reset, or is another one: give the registry its schemas back, or name the right one. Where every record ' +
+        `that is still to be read was written with the new schema, remove ${key} from the lake and start again.`,
+    },
+  )
+}
+
+const TITLE_CHARACTERS_MAX = 120
+
+/** 'Order (id, total)' */
+function titleOf(schema: string): string {
+  let title = schema
+  try {
+    const type = parseAvroSchema(JSON.parse(schema))
+    if (type.kind === 'record') title = `${type.name} (${type.fields.map(({ name }) => name).join(', ')})`
+  } catch {
+    // Shown as it is.
+  }
+  return title.length > TITLE_CHARACTERS_MAX ? `${title.slice(0, TITLE_CHARACTERS_MAX)}…` : title
+}
+
+function unreadable(store: ObjectStore, key: string, what: string): PipelineError {
+  return new PipelineError('RECORD_UNREADABLE', `${store.description}: ${key} cannot be read: ${what}`, {
+    advice: 'Something else than Millrace has changed it. Remove it, and start again.',
+  })
+}
