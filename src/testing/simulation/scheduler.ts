@@ -126,6 +126,8 @@ export const DENIED = 'SIM_DENIED'
 
 const TRACE_LINES_MAX = 100_000
 const PAUSE_STEPS_MAX = 400
+/** A condition is looked at now and then only: it may be costly. */
+const UNTIL_EVERY_STEPS = 50
 const ALARM_CHANCE = 0.03
 
 export class SimScheduler {
@@ -205,11 +207,12 @@ export class SimScheduler {
     for (let i = 0; i < count && this.#flights.length > 0; i++) this.#landOne()
   }
 
-  /** Steps until no process is alive. False where `stepsMax` was not enough. */
-  async run(stepsMax: number): Promise<boolean> {
+  /** Steps until no process is alive, or `until` is true. False where `stepsMax` was not enough. */
+  async run(stepsMax: number, until: () => boolean = () => false): Promise<boolean> {
     const end = this.steps + stepsMax
     await settle()
     while (this.processes.some((process) => process.state === 'alive')) {
+      if (this.steps % UNTIL_EVERY_STEPS === 0 && until()) return true
       if (this.steps >= end) return false
       this.#step()
       await settle()
@@ -385,8 +388,7 @@ export class SimScheduler {
 
   /** Executes without an answer. */
   #execute(operation: Operation, remark: string): void {
-    const result = operation.execute()
-    this.say(`${operation.process.name}: ${operation.label} -> ${operation.show(result)} (${remark})`)
+    this.say(`${operation.process.name}: ${operation.label} -> ${outcomeOf(operation)} (${remark})`)
   }
 
   #fail(operation: Operation, ambiguous: boolean): void {
@@ -403,7 +405,7 @@ export class SimScheduler {
     const flight = this.#flights[index]!
     this.#flights.splice(index, 1)
     this.counts['late-arrival']++
-    this.say(`late arrival from ${flight.processName}: ${flight.label} -> ${flight.show(flight.execute())}`)
+    this.say(`late arrival from ${flight.processName}: ${flight.label} -> ${outcomeOf(flight)}`)
   }
 
   #remove(operation: Operation): void {
@@ -415,6 +417,15 @@ export class SimScheduler {
       .filter((process) => process.state === 'alive')
       .map((process) => process.name)
       .join(', ')
+  }
+}
+
+/** Executes for nobody: a refusal is seen by no one either. */
+function outcomeOf({ execute, show }: Pick<Flight, 'execute' | 'show'>): string {
+  try {
+    return show(execute())
+  } catch (error) {
+    return messageOf(error)
   }
 }
 
