@@ -49,7 +49,7 @@ function failureOf(error: unknown): unknown {
   if (!(cause instanceof Error) || !(RAN in cause)) return error
   if (cause.name !== 'PipelineError') return cause
   // Of this copy's class, by which its exit code is told.
-  const { code, advice } = cause as PipelineError
+  const { code, advice } = cause as Error as PipelineError
   return new PipelineError(code, cause.message, { cause, ...(advice === undefined ? {} : { advice }) })
 }
 

@@ -30,6 +30,8 @@ export interface StartOptions {
   readonly epochRows?: number
   readonly epochBytes?: number
   readonly batchRecords?: number
+  /** By the clock. Default: never. */
+  readonly epochMs?: number
 }
 
 export function start(program: PipelineSpec, options: StartOptions): Promise<RunSummary> {
@@ -43,7 +45,12 @@ export function start(program: PipelineSpec, options: StartOptions): Promise<Run
     clock: IMPATIENT,
     entropy: systemEntropy,
     log: options.log ?? SILENT,
-    flush: { rowsMax: epochRows, bytesMax: epochBytes, everyMs: null, batchRecordsMax: batchRecords },
+    flush: {
+      rowsMax: epochRows,
+      bytesMax: epochBytes,
+      everyMs: options.epochMs ?? null,
+      batchRecordsMax: batchRecords,
+    },
     fresh: options.fresh ?? false,
     signal: options.signal ?? null,
     onProgress: null,
