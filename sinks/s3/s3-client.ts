@@ -283,7 +283,7 @@ function lengthOf({ headers }: HttpMessage): number {
   return Number(headers?.['content-length'] ?? 0)
 }
 
-/** The name by which errors.ts knows an answer that is not S3's. */
+/** The name by which s3-failure.ts knows an answer that is not S3's. */
 function strangeAnswer(what: string): Error {
   return Object.assign(new Error(what), { name: 'StrangeAnswer' })
 }

@@ -163,7 +163,7 @@ function codeOf(error: SdkError, status: number): string {
   if (system !== undefined) return system
   if (status === 0) return error.name ?? 'Error'
   const named = error.Code ?? error.name
-  return named === undefined || /^(Error|S3ServiceException|UnknownError|Unknown|\d+)$/.test(named)
+  return named === undefined || /^(Error|S3ServiceException|UnknownError|Unknown|NotFound|\d+)$/.test(named)
     ? `HTTP ${status}`
     : named
 }
@@ -176,6 +176,8 @@ function kindOf(code: string, status: number, region: string | null, message: st
   if (code.startsWith('KMS.')) return 'key-service'
   if (message.startsWith('Checksum mismatch')) return 'corrupt'
   if (message.startsWith('Region is missing')) return 'no-region'
+  // A page of a gateway, which the SDK cannot parse: its status says enough.
+  if (status >= CLIENT_ERROR) return kindOfStatus(status, region)
   if (/Deserialization error/i.test(message) || message.includes('$response')) return 'not-s3'
   return status === 0 ? kindOfSystem(code) : kindOfStatus(status, region)
 }
@@ -204,6 +206,6 @@ function textOf(known: SdkError, error: unknown): string {
   // An error of several has no text of its own.
   const inner = known.errors?.[0]
   const text = messageOf(error) || (inner === undefined ? '' : messageOf(inner))
-  const [line = ''] = text.split('\n')
+  const [line = ''] = text === 'UnknownError' ? [] : text.split('\n')
   return line.replace(/^@smithy\/node-http-handler - (\[ERROR\] )?/, '').replace(/\.$/, '')
 }

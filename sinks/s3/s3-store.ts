@@ -29,6 +29,17 @@ export function s3Store(options: S3Options): ObjectStore {
   return new S3Store(resolveS3Options(options, process.env))
 }
 
+/** What is done, for a message. */
+interface Operation {
+  /** As a policy names it. */
+  readonly action: string
+  /** The key in the bucket, or the prefix of a list. */
+  readonly name: string
+  readonly kind: 'read' | 'write'
+  /** Default: TRIES. */
+  readonly tries?: number
+}
+
 class S3Store implements ObjectStore {
   readonly description: string
   readonly #options: ResolvedS3Options
@@ -52,8 +63,8 @@ class S3Store implements ObjectStore {
       } catch (error) {
         const failure = await this.#failureOf(error)
         if (failure.kind === 'exists') return 'exists'
-        if (failure.kind !== 'conflict' || attempt === CONFLICT_TRIES) {
-          throw this.#error('s3:PutObject', name, failure, 'write')
+        if (failure.kind !== 'conflict' || attempt >= CONFLICT_TRIES) {
+          throw this.#error({ action: 's3:PutObject', name, kind: 'write' }, failure)
         }
       }
       await pause(attempt)
@@ -62,12 +73,15 @@ class S3Store implements ObjectStore {
 
   async put(key: string, body: Uint8Array): Promise<void> {
     const name = this.#nameOf(key)
-    await this.#trying('s3:PutObject', name, 'write', () => this.#write(name, body, false))
+    // The requests of an upload in parts are tried one by one.
+    const tries = body.length > this.#options.multipartAboveBytes ? 1 : TRIES
+    const operation: Operation = { action: 's3:PutObject', name, kind: 'write', tries }
+    await this.#trying(operation, () => this.#write(name, body, false))
   }
 
   async get(key: string): Promise<Uint8Array | null> {
     const name = this.#nameOf(key)
-    return this.#trying('s3:GetObject', name, 'read', async () => {
+    return this.#trying({ action: 's3:GetObject', name, kind: 'read' }, async () => {
       try {
         return await this.#requests.get(name)
       } catch (error) {
@@ -106,7 +120,8 @@ class S3Store implements ObjectStore {
 
   async delete(key: string): Promise<void> {
     const name = this.#nameOf(key)
-    await this.#trying('s3:DeleteObject', name, 'write', () => this.#requests.delete(name))
+    const operation: Operation = { action: 's3:DeleteObject', name, kind: 'write' }
+    await this.#trying(operation, () => this.#requests.delete(name))
   }
 
   async close(): Promise<void> {
@@ -117,9 +132,8 @@ class S3Store implements ObjectStore {
     let next: string | null = null
     do {
       const asked: ListRequest = { ...request, next }
-      const page: ListPage = await this.#trying('s3:ListBucket', request.prefix, 'read', () =>
-        this.#requests.list(asked),
-      )
+      const operation: Operation = { action: 's3:ListBucket', name: request.prefix, kind: 'read' }
+      const page: ListPage = await this.#trying(operation, () => this.#requests.list(asked))
       yield page
       next = page.next
     } while (next !== null)
@@ -137,23 +151,23 @@ class S3Store implements ObjectStore {
   }
 
   /** A request that may be sent again. */
-  async #trying<T>(action: string, name: string, kind: 'read' | 'write', call: () => Promise<T>): Promise<T> {
+  async #trying<T>(operation: Operation, call: () => Promise<T>): Promise<T> {
     try {
-      return await this.#tries(call)
+      return await this.#tries(call, operation.tries)
     } catch (error) {
-      throw this.#error(action, name, await this.#failureOf(error), kind)
+      throw this.#error(operation, await this.#failureOf(error))
     }
   }
 
   /** Errors are the SDK's. */
-  async #tries<T>(call: () => Promise<T>): Promise<T> {
+  async #tries<T>(call: () => Promise<T>, tries = TRIES): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
         const result = await call()
         this.#hasAnswered = true
         return result
       } catch (error) {
-        if (attempt === TRIES || !(await this.#failureOf(error)).isTransient) throw error
+        if (attempt >= tries || !(await this.#failureOf(error)).isTransient) throw error
       }
       await pause(attempt)
     }
@@ -170,7 +184,7 @@ class S3Store implements ObjectStore {
     }
   }
 
-  #error(action: string, name: string, failure: S3Failure, kind: 'read' | 'write'): PipelineError {
+  #error({ action, name, kind }: Operation, failure: S3Failure): PipelineError {
     const { bucket, endpoint } = this.#options
     return s3Error(failure, { action, bucket, name, endpoint, kind, hasAnswered: this.#hasAnswered })
   }

@@ -177,9 +177,9 @@ describe.skipIf(server.kind === 'missing')('a store in S3', () => {
     }
     const [a, b] = await Promise.all([race('a'), race('b')])
     const store = open({ prefix: 'race' })
-    for (const [round, aWon] of a!.entries()) {
-      expect([round, aWon !== b![round]]).toEqual([round, true])
-      expect(new TextDecoder().decode((await store.get(`${round}`))!)).toBe(aWon ? 'a' : 'b')
+    for (const [round, aWon] of a.entries()) {
+      expect([round, aWon !== b[round]]).toEqual([round, true])
+      expect(new TextDecoder().decode((await store.get(`${round}`)) ?? undefined)).toBe(aWon ? 'a' : 'b')
     }
   })
 })
