@@ -11,6 +11,9 @@ export interface Publication {
   readonly files: readonly StagedFile[]
 }
 
+/** The epoch of a task that a table is to be marked with. */
+export type Mark = Pick<Publication, 'appId' | 'epoch'>
+
 export interface PublisherOptions {
   readonly log: TableLog
   readonly retry: Retry
@@ -26,6 +29,8 @@ export interface PublisherOptions {
 
 interface Waiting {
   readonly publication: Publication
+  /** The marker itself is what matters. Else an epoch without files makes no commit. */
+  readonly isMark: boolean
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
@@ -81,13 +86,29 @@ export class TablePublisher {
 
   /** Resolves when the epoch is in the table. Epochs of one task must come in ascending order. */
   publish(publication: Publication): Promise<void> {
+    return this.#enqueue([{ publication, isMark: false }])
+  }
+
+  /**
+   * Resolves when the table's marker of each task is at least there. Everything up to that epoch must be in the table already. One commit
+   * without files for all that are lower, together with whatever else waits.
+   */
+  async raise(marks: readonly Mark[]): Promise<void> {
+    const lower = marks.filter(({ appId, epoch }) => this.markerOf(appId) < epoch)
+    if (lower.length > 0) {
+      await this.#enqueue(lower.map((mark) => ({ publication: { ...mark, files: [] }, isMark: true })))
+    }
+  }
+
+  /** All at once, so that one commit takes them. */
+  #enqueue(wanted: readonly Pick<Waiting, 'publication' | 'isMark'>[]): Promise<void> {
     return new Promise((resolve, reject) => {
       // Not into the queue: a drain that ends without waiting for anything would leave itself behind as running.
       if (this.#failure !== null) {
         reject(this.#failure.error)
         return
       }
-      this.#queue.push({ publication, resolve, reject })
+      for (const one of wanted) this.#queue.push({ ...one, resolve, reject })
       this.#running ??= this.#drain()
     })
   }
@@ -113,29 +134,30 @@ export class TablePublisher {
       const waiting = this.#queue.splice(0)
       try {
         if (this.#failure !== null) throw this.#failure.error
-        await this.#commit(waiting.map(({ publication }) => publication))
+        await this.#commit(waiting)
         for (const { resolve } of waiting) resolve()
       } catch (error) {
-        this.#failure ??= { error }
+        if (!waiting.every(({ isMark }) => isMark)) this.#failure ??= { error }
         for (const { reject } of waiting) reject(error)
       }
     }
     this.#running = null
   }
 
-  async #commit(group: readonly Publication[]): Promise<void> {
+  async #commit(group: readonly Waiting[]): Promise<void> {
     const { rules } = this.#options
-    const pending = (): readonly Publication[] =>
+    const first = group[0]!.publication.appId
+    const pending = (): readonly Waiting[] =>
       group.filter(
-        ({ appId, epoch }) =>
-          this.markerOf(appId) < epoch || (!rules.txnOfEveryTask && appId !== group[0]!.appId),
+        ({ publication: { appId, epoch } }) =>
+          this.markerOf(appId) < epoch || (!rules.txnOfEveryTask && appId !== first),
       )
     let todo = rules.txnBeforeCommit ? pending() : group
     const backoff = new Backoff(this.#options.retry, `commit to ${this.path}`)
     for (;;) {
       this.#fence()
-      const add = todo.flatMap(({ files }) => files)
-      if (add.length === 0 && this.isCurrent) return
+      const add = todo.flatMap(({ publication }) => publication.files)
+      if (add.length === 0 && this.isCurrent && !todo.some(({ isMark }) => isMark)) return
       const outcome = await this.#tryCommit(todo, add, backoff)
       if (outcome === 'committed') {
         this.#count(add)
@@ -149,7 +171,7 @@ export class TablePublisher {
   }
 
   async #tryCommit(
-    todo: readonly Publication[],
+    todo: readonly Waiting[],
     add: readonly StagedFile[],
     backoff: Backoff,
   ): Promise<'committed' | 'lost' | 'unknown'> {
@@ -157,7 +179,10 @@ export class TablePublisher {
     const isNew = this.#version < 0
     const isSwitch = !this.isCurrent
     const txn = new Map<string, number>()
-    for (const { appId, epoch } of todo) txn.set(appId, Math.max(epoch, txn.get(appId) ?? -1))
+    for (const { publication } of todo) {
+      const { appId, epoch } = publication
+      txn.set(appId, Math.max(epoch, txn.get(appId) ?? -1))
+    }
     if (isSwitch) txn.set(incarnationAppId, incarnation)
     const remove = isSwitch && rules.switchRemovesFiles ? this.#ownFiles() : []
     const configuration = this.#options.isOwned ? { [PIPELINE_PROPERTY]: pipeline } : {}
