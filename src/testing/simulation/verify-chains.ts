@@ -18,11 +18,12 @@ export function verifyChains(objects: ReadonlyMap<string, Uint8Array>, pipeline:
   }
   for (const chain of chains) {
     const where = `chain ${chain.incarnation}/${chain.task}`
-    chain.records.forEach((record, epoch) => {
+    chain.records.forEach((record, index) => {
+      const epoch = chain.first + index
       if (record.epoch !== epoch) wrong.push(`${where}: record ${record.epoch} at place ${epoch}`)
       if (nonces.has(record.nonce)) wrong.push(`${where}: epoch ${epoch} has the nonce of another record`)
       nonces.add(record.nonce)
-      const last = epoch === chain.records.length - 1
+      const last = index === chain.records.length - 1
       if (record.kind === 'seal' && !last) wrong.push(`${where}: a record after the seal`)
       if (last && chain.incarnation < newest && record.kind !== 'seal')
         wrong.push(`${where}: replaced, but not sealed`)
@@ -48,12 +49,17 @@ export function verifyChains(objects: ReadonlyMap<string, Uint8Array>, pipeline:
 interface Chain {
   readonly incarnation: number
   readonly task: string
+  /** The oldest epoch that is kept. */
+  readonly first: number
+  /** Contiguous from there to the head. */
   readonly records: readonly ChainRecord[]
 }
 
 interface ChainRecord {
   readonly kind: 'data' | 'claim' | 'seal'
   readonly epoch: number
+  /** Of work: the epoch of the claim under which it was done. */
+  readonly claim: number
   readonly nonce: string
   readonly files: Readonly<Record<string, readonly { readonly path: string }[]>>
   readonly work: {
@@ -66,16 +72,43 @@ interface ChainRecord {
 }
 
 function readChains(objects: ReadonlyMap<string, Uint8Array>, pipeline: string): readonly Chain[] {
-  const chains = new Map<string, { incarnation: number; task: string; records: ChainRecord[] }>()
+  const chains = new Map<
+    string,
+    { incarnation: number; task: string; first: number; records: ChainRecord[] }
+  >()
   for (const key of [...objects.keys()].sort()) {
-    const match = /^_millrace\/([^/]+)\/(\d+)\/([^/]+)\/\d+\.json$/.exec(key)
+    const match = /^_millrace\/([^/]+)\/(\d+)\/([^/]+)\/(\d+)\.json$/.exec(key)
     if (match === null || match[1] !== pipeline || match[3] === '_staged') continue
     const name = `${match[2]}/${match[3]}`
-    const chain = chains.get(name) ?? { incarnation: Number(match[2]), task: match[3]!, records: [] }
+    const epoch = Number(match[4])
+    let chain = chains.get(name)
+    // Below a hole is what a sleeper put where records had been deleted, or what a deletion has not come to yet.
+    if (chain === undefined || chain.first + chain.records.length !== epoch) {
+      chain = { incarnation: Number(match[2]), task: match[3]!, first: epoch, records: [] }
+    }
     chains.set(name, chain)
     chain.records.push(JSON.parse(utf8.decode(objects.get(key))) as ChainRecord)
   }
-  return [...chains.values()]
+  return [...chains.values()].map(withoutSleepers)
+}
+
+/**
+ * Where old records have been deleted, a sleeper can put its own in their place, up to the oldest that is kept. They are told by the claims: between
+ * a record and the claim that it was written under there is only work of that claim.
+ */
+function withoutSleepers<T extends Chain>(chain: T): T {
+  const { first, records } = chain
+  if (first === 0) return chain
+  let claim: number | null = null
+  for (let index = records.length - 1; index >= 0; index--) {
+    const record = records[index]!
+    const isOfClaim =
+      claim === null ||
+      (record.epoch > claim ? record.kind === 'data' && record.claim === claim : record.kind === 'claim')
+    if (!isOfClaim) return { ...chain, first: record.epoch + 1, records: records.slice(index + 1) }
+    claim = record.kind === 'data' ? record.claim : null
+  }
+  return chain
 }
 
 function stagedKeys(record: ChainRecord): readonly string[] {
@@ -89,12 +122,12 @@ function verifyFolds(where: string, merge: Chain, chains: readonly Chain[]): str
   const next = new Map<string, number>()
   for (const record of merge.records) {
     for (const { task, first, last } of (record.kind === 'data' && record.work.folded) || []) {
-      const expected = next.get(task) ?? 0
+      const expected = next.get(task) ?? (merge.first === 0 ? 0 : first)
       if (first !== expected)
         wrong.push(`${where}: epoch ${record.epoch} folds ${task} from ${first}, not from ${expected}`)
       next.set(task, last + 1)
       const source = chains.find((chain) => chain.incarnation === merge.incarnation && chain.task === task)
-      if (last >= (source?.records.length ?? 0))
+      if (source === undefined || last >= source.first + source.records.length)
         wrong.push(`${where}: folded epoch ${last} of ${task}, which is not recorded`)
     }
   }
