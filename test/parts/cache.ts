@@ -37,9 +37,11 @@ export function say(line: string): void {
   writeSync(2, `parts · ${line}\n`)
 }
 
-/** One process at a time. The lock of a process that is gone is taken over. */
+let attempts = 0
+
+/** One at a time, also among processes. The lock of a process that is gone is taken over. */
 export async function withLock<Result>(path: string, action: () => Promise<Result>): Promise<Result> {
-  const mine = `${path}.${process.pid}`
+  const mine = `${path}.${process.pid}.${attempts++}`
   await mkdir(mine, { recursive: true })
   await writeFile(join(mine, 'pid'), String(process.pid))
   for (;;) {

@@ -2,7 +2,7 @@ import { execFile, spawnSync } from 'node:child_process'
 import { promisify } from 'node:util'
 import { say } from './cache.ts'
 import { freePort } from './server.ts'
-import type { SharedPart } from './shared.ts'
+import type { Owner, SharedPart } from './shared.ts'
 
 const COMPOSE_FILE = new URL('../../docker-compose.kafka.yml', import.meta.url).pathname
 /** An image may have to be fetched. */
@@ -23,12 +23,12 @@ export function hasDocker(): boolean {
  */
 export async function composeUp<Value>(
   service: 'kafka' | 'registry' | 's3',
-  ownerPid: number,
+  owner: Owner,
   valueAt: (port: number) => Value,
 ): Promise<SharedPart<Value> | undefined> {
   if (!hasDocker()) return undefined
   const port = await freePort()
-  const project = ['compose', '-f', COMPOSE_FILE, '-p', `millrace-test-${service}-${ownerPid}`]
+  const project = ['compose', '-f', COMPOSE_FILE, '-p', `millrace-test-${service}-${owner.pid}`]
   const stopCommand = ['docker', ...project, 'down', '--volumes', '--timeout', '1']
   try {
     await run('docker', [...project, 'up', '--detach', '--wait', service], {

@@ -2,14 +2,13 @@ import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { cp, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { makeOnce, type Missing, mustBeReady, reasonOf } from './cache.ts'
 import { composeUp } from './docker.ts'
 import { adviceForJava, copyArtifacts, findJava, hasMaven } from './java.ts'
 import { freePort, type OwnServer, startOwnServer } from './server.ts'
-import { share } from './shared.ts'
+import { share, thisProcess, type Owner } from './shared.ts'
 
 const VERSION = '4.3.1'
 const JAVA_VERSION = 17
@@ -25,15 +24,15 @@ export type SharedKafka = { readonly kind: 'ready'; readonly brokers: string; re
  */
 export async function findKafka(): Promise<SharedKafka> {
   const given = process.env['MILLRACE_KAFKA_BROKERS']
-  const part = await share<{ readonly brokers: string }>('kafka', async (ownerPid) => {
+  const part = await share<{ readonly brokers: string }>('kafka', async (owner) => {
     if (given !== undefined) {
       return { kind: 'ready', value: { brokers: given }, how: `MILLRACE_KAFKA_BROKERS=${given}`, pids: [] }
     }
-    const container = await composeUp('kafka', ownerPid, (port) => ({ brokers: `127.0.0.1:${port}` }))
+    const container = await composeUp('kafka', owner, (port) => ({ brokers: `127.0.0.1:${port}` }))
     if (container !== undefined) return container
     const packages = await findKafkaPackages()
     if (packages.kind === 'missing') return packages
-    const kafka = await startKafka({ ownerPid })
+    const kafka = await startKafka({ owner })
     return {
       kind: 'ready',
       value: { brokers: kafka.brokers },
@@ -94,8 +93,8 @@ export interface KafkaOptions {
   readonly listeners?: readonly ExtraListener[]
   /** Made while the storage is formatted, because the client library cannot make them. */
   readonly scramUsers?: readonly ScramUser[]
-  /** The process whose end is the broker's end. This one, unless told otherwise. */
-  readonly ownerPid?: number
+  /** Whose end is its end, and where its folder is. This process, and the system's temporary folder. */
+  readonly owner?: Owner
 }
 
 export interface Kafka extends OwnServer {
@@ -109,7 +108,8 @@ export interface Kafka extends OwnServer {
 export async function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
   const packages = await findKafkaPackages()
   if (packages.kind === 'missing') throw new Error(packages.reason)
-  const home = await mkdtemp(join(tmpdir(), 'millrace-kafka-'))
+  const owner = options.owner ?? thisProcess()
+  const home = await mkdtemp(join(owner.folder, 'millrace-kafka-'))
   const port = await freePort()
   const controllerPort = await freePort()
   const extra = new Map<string, { protocol: string; port: number }>()
@@ -130,7 +130,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
     log: join(home, 'broker.log'),
     probe: () => probeBroker(port),
     startTimeoutMs: START_TIMEOUT_MS,
-    ownerPid: options.ownerPid ?? process.pid,
+    ownerPid: owner.pid,
   })
   return {
     ...server,

@@ -1,13 +1,12 @@
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { makeOnce, type Missing, mustBeReady, reasonOf } from './cache.ts'
 import { composeUp } from './docker.ts'
 import { adviceForJava, copyArchive, findJava, hasMaven } from './java.ts'
 import { freePort, type OwnServer, startOwnServer } from './server.ts'
-import { share } from './shared.ts'
+import { share, thisProcess, type Owner } from './shared.ts'
 
 const VERSION = '3.3.3'
 const JAVA_VERSION = 21
@@ -23,15 +22,15 @@ export type SharedRegistry = { readonly kind: 'ready'; readonly url: string; rea
  */
 export async function findRegistry(): Promise<SharedRegistry> {
   const given = process.env['MILLRACE_REGISTRY_URL']
-  const part = await share<{ readonly url: string }>('registry', async (ownerPid) => {
+  const part = await share<{ readonly url: string }>('registry', async (owner) => {
     if (given !== undefined) {
       return { kind: 'ready', value: { url: given }, how: `MILLRACE_REGISTRY_URL=${given}`, pids: [] }
     }
-    const container = await composeUp('registry', ownerPid, (port) => ({ url: urlAt(port) }))
+    const container = await composeUp('registry', owner, (port) => ({ url: urlAt(port) }))
     if (container !== undefined) return container
     const packages = await findRegistryPackages()
     if (packages.kind === 'missing') return packages
-    const registry = await startRegistry({ ownerPid })
+    const registry = await startRegistry({ owner })
     return {
       kind: 'ready',
       value: { url: registry.url },
@@ -79,8 +78,8 @@ export interface Registry extends OwnServer {
 export interface RegistryOptions {
   /** Settings of Apicurio or Quarkus, as in its application.properties. */
   readonly properties?: Readonly<Record<string, string>>
-  /** The process whose end is the registry's end. This one, unless told otherwise. */
-  readonly ownerPid?: number
+  /** Whose end is its end, and where its folder is. This process, and the system's temporary folder. */
+  readonly owner?: Owner
 }
 
 /**
@@ -90,7 +89,8 @@ export interface RegistryOptions {
 export async function startRegistry(options: RegistryOptions = {}): Promise<Registry> {
   const packages = await findRegistryPackages()
   if (packages.kind === 'missing') throw new Error(packages.reason)
-  const home = await mkdtemp(join(tmpdir(), 'millrace-registry-'))
+  const owner = options.owner ?? thisProcess()
+  const home = await mkdtemp(join(owner.folder, 'millrace-registry-'))
   const port = await freePort()
   const managementPort = await freePort()
   const properties: Record<string, string> = {
@@ -101,6 +101,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
     // What was answered is on disk: by default H2 writes half a second later.
     'apicurio.datasource.url': `jdbc:h2:file:${join(home, 'schemas')};WRITE_DELAY=0`,
     'quarkus.log.level': 'WARN',
+    'quarkus.http.access-log.enabled': 'false',
     ...options.properties,
   }
   const settings = Object.entries(properties).map(([name, value]) => `-D${name}=${value}`)
@@ -118,7 +119,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
       if (!response.ok) throw new Error(`HTTP ${response.status}`)
     },
     startTimeoutMs: START_TIMEOUT_MS,
-    ownerPid: options.ownerPid ?? process.pid,
+    ownerPid: owner.pid,
   })
   return { ...server, url }
 }

@@ -1,13 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { type Missing, mustBeReady } from './cache.ts'
 import { composeUp } from './docker.ts'
 import { makePython } from './python.ts'
 import { freePort, type OwnServer, startOwnServer } from './server.ts'
-import { share } from './shared.ts'
+import { share, thisProcess, type Owner } from './shared.ts'
 
 const VERSION = '1.5.33'
 const START_TIMEOUT_MS = 60_000
@@ -29,15 +28,15 @@ export type SharedS3 = ({ readonly kind: 'ready'; readonly how: string } & S3Add
  */
 export async function findS3(): Promise<SharedS3> {
   const given = process.env['MILLRACE_S3_ENDPOINT']
-  const part = await share<S3Address>('s3', async (ownerPid) => {
+  const part = await share<S3Address>('s3', async (owner) => {
     if (given !== undefined) {
       return { kind: 'ready', value: addressFrom(given), how: `MILLRACE_S3_ENDPOINT=${given}`, pids: [] }
     }
-    const container = await composeUp('s3', ownerPid, composeAddress)
+    const container = await composeUp('s3', owner, composeAddress)
     if (container !== undefined) return container
     const packages = await findS3Packages()
     if (packages.kind === 'missing') return packages
-    const s3 = await startS3({ ownerPid })
+    const s3 = await startS3({ owner })
     const { endpoint, region, accessKeyId, secretAccessKey } = s3
     return {
       kind: 'ready',
@@ -84,8 +83,8 @@ export interface S3Options {
    * it any credentials do.
    */
   readonly auth?: boolean
-  /** The process whose end is the server's end. This one, unless told otherwise. */
-  readonly ownerPid?: number
+  /** Whose end is its end, and where its folder is. This process, and the system's temporary folder. */
+  readonly owner?: Owner
 }
 
 /**
@@ -95,7 +94,8 @@ export interface S3Options {
 export async function startS3(options: S3Options = {}): Promise<S3> {
   const packages = await findS3Packages()
   if (packages.kind === 'missing') throw new Error(packages.reason)
-  const home = await mkdtemp(join(tmpdir(), 'millrace-s3-'))
+  const owner = options.owner ?? thisProcess()
+  const home = await mkdtemp(join(owner.folder, 'millrace-s3-'))
   for (const name of ['objects', 'state', 'tmp']) await mkdir(join(home, name))
   const port = await freePort()
   const endpoint = `http://127.0.0.1:${port}`
@@ -125,7 +125,7 @@ export async function startS3(options: S3Options = {}): Promise<S3> {
       await (await fetch(endpoint, { signal: AbortSignal.timeout(5000) })).arrayBuffer()
     },
     startTimeoutMs: START_TIMEOUT_MS,
-    ownerPid: options.ownerPid ?? process.pid,
+    ownerPid: owner.pid,
   })
   return { ...server, endpoint, region: REGION, accessKeyId, secretAccessKey }
 }

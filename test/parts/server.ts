@@ -168,7 +168,7 @@ const tail = (log: string): string => readFileSync(log, 'utf8').trim().split('\n
 
 /**
  * A shell that outlives everybody: when the owner is gone, however it went, it kills the server, removes the folder
- * and runs the command. It ends with the server, or when the folder was removed.
+ * and runs the command. It ends with the server; without one, with the folder.
  */
 export function guard(
   ownerPid: number,
@@ -177,8 +177,7 @@ export function guard(
   command: readonly string[] = [],
 ): void {
   const script = `while kill -0 "$1" 2>/dev/null; do
-  if [ -n "$2" ] && ! kill -0 "$2" 2>/dev/null; then exit; fi
-  if ! [ -d "$3" ]; then exit; fi
+  if [ -n "$2" ]; then kill -0 "$2" 2>/dev/null || exit; else [ -d "$3" ] || exit; fi
   sleep 1
 done
 if [ -n "$2" ]; then kill -9 "$2" 2>/dev/null; sleep 0.2; fi

@@ -46,26 +46,35 @@ export async function closeRun(): Promise<void> {
   await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
 }
 
-/** The folder of the run and the process that owns it: this one, when nobody opened a run. */
-export async function currentRun(): Promise<{ readonly folder: string; readonly ownerPid: number }> {
+/** The process whose end is a server's end, and the folder that the server's own folder is made in. */
+export interface Owner {
+  readonly pid: number
+  readonly folder: string
+}
+
+export const thisProcess = (): Owner => ({ pid: process.pid, folder: tmpdir() })
+
+/** The run's owner: this process, when nobody opened a run. */
+async function ownerOfRun(): Promise<Owner> {
   if (process.env[FOLDER] === undefined) await openRun()
-  return { folder: process.env[FOLDER]!, ownerPid: Number(process.env[OWNER]) }
+  return { pid: Number(process.env[OWNER]), folder: process.env[FOLDER]! }
 }
 
 /** Starts the part unless another process of the run did, and says once on stderr what is used. */
 export async function share<Value>(
   name: string,
-  start: (ownerPid: number, folder: string) => Promise<SharedPart<Value> | Missing>,
+  start: (owner: Owner) => Promise<SharedPart<Value> | Missing>,
 ): Promise<SharedPart<Value> | Missing> {
-  const { folder, ownerPid } = await currentRun()
+  const owner = await ownerOfRun()
+  const { folder } = owner
   const state = join(folder, `${name}.json`)
   return await withLock(join(folder, `${name}.lock`), async () => {
     if (existsSync(state)) return JSON.parse(await readFile(state, 'utf8')) as SharedPart<Value> | Missing
-    const part = await start(ownerPid, folder).catch(
+    const part = await start(owner).catch(
       (error: unknown): Missing => ({ kind: 'missing', reason: reasonOf(error) }),
     )
     await writeFile(state, JSON.stringify(part))
-    guard(ownerPid, undefined, folder, part.kind === 'ready' ? part.stopCommand : [])
+    guard(owner.pid, undefined, folder, part.kind === 'ready' ? part.stopCommand : [])
     say(part.kind === 'ready' ? `${name}: ${part.how}` : `${name}: none, because ${part.reason}`)
     return part
   })
