@@ -1,4 +1,3 @@
-import { PipelineError } from '../errors.ts'
 import type { StagedName } from './keys.ts'
 import type { OutboxMarker } from '../ports.ts'
 import { type ChainRecord, type DataRecord, OUTBOX } from './record.ts'
@@ -20,18 +19,6 @@ export function decideClaim(head: ChainRecord | null): ClaimDecision {
 /** A claim holds only where the list that the claimant restores from ends in it. */
 export function claimHolds(epochs: readonly number[], claim: number): boolean {
   return epochs.at(-1) === claim
-}
-
-/** Epochs are contiguous. A hole means that somebody deleted a record. */
-export function assertContiguous(task: string, epochs: readonly number[]): void {
-  for (let i = 1; i < epochs.length; i++) {
-    if (epochs[i] !== epochs[i - 1]! + 1) {
-      throw new PipelineError('CHAIN_GAP', `the chain of ${task} has no record ${epochs[i - 1]! + 1}`, {
-        advice:
-          'The lake was changed by something else than Millrace. Restore the object, or begin again with --fresh.',
-      })
-    }
-  }
 }
 
 /** The first epoch that a claimant must read: below it everything was published when `last` was written. `sinks` are tables, and OUTBOX. */

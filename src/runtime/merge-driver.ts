@@ -1,4 +1,5 @@
 import type { FoldedEpochs, MergeWork, SnapshotRef } from '../checkpoint/record.ts'
+import { retainedEpochs } from '../checkpoint/retention.ts'
 import { type MergeSnapshot, MergeTask, type SourceEpoch } from '../engine/merge-task.ts'
 import type { PartialsJson } from '../engine/partial.ts'
 import { assert, PipelineError } from '../errors.ts'
@@ -30,6 +31,8 @@ export interface MergeDriverOptions {
   readonly scope: StopScope
   /** How long an epoch may be; null in a replay, where all partition tasks are in this process. */
   readonly everyMs: number | null
+  /** An epoch is in every sink. */
+  readonly published: () => void
 }
 
 /** A record of a partition task's chain, as the merge sees it. */
@@ -59,6 +62,7 @@ export class MergeDriver {
     this.#options = options
     this.#committer = new EpochCommitter(context, chain, ownership, mergeTables(context), {
       failed: (error) => this.#fail(error),
+      published: options.published,
     })
     this.#task = this.#createTask(null)
     this.#epoch = context.rules.claimBeforeWork ? ownership.claim + 1 : (ownership.last?.epoch ?? -1) + 1
@@ -173,7 +177,7 @@ export class MergeDriver {
     for (const task of sources()) {
       if (this.#chains.has(task)) continue
       this.#task.expect([task])
-      const [first] = await this.#chainOf(task).list()
+      const [first] = retainedEpochs(await this.#chainOf(task).list())
       const known = this.#task.progressOf(task)!.epoch
       if (first !== undefined && first > known + 1) throw gap(task, known, first)
       await this.#readOn(task)

@@ -30,6 +30,8 @@ export interface PartitionDriverOptions {
   readonly state: RunState
   /** Another process is to have the partition, or the run stops. */
   readonly scope: StopScope
+  /** An epoch is in every sink. */
+  readonly published: () => void
 }
 
 /** Runs one partition task: reads, adds, cuts; the committer does the rest. */
@@ -66,6 +68,7 @@ export class PartitionDriver {
       failed: (error) => this.#fail(error),
       published: (_epoch, offset) => {
         if (offset !== null) bindings.source.showPublished?.(offset)
+        options.published()
       },
     })
     this.#epoch = context.rules.claimBeforeWork ? ownership.claim + 1 : (ownership.last?.epoch ?? -1) + 1

@@ -74,6 +74,17 @@ export class TablePublisher {
     await this.#refresh()
   }
 
+  /** Reads what others have committed since. A log is read by one caller at a time. */
+  async look(): Promise<void> {
+    while (this.#running !== null) await this.#running
+    const looking = this.#refresh()
+    const settled = (): void => {
+      this.#running = this.#queue.length > 0 ? this.#drain() : null
+    }
+    this.#running = looking.then(settled, settled)
+    await looking
+  }
+
   /** The newest epoch of a task that the table is known to have; −1 for none. */
   markerOf(appId: string): number {
     return this.#txn.get(appId) ?? -1

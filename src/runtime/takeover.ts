@@ -1,4 +1,5 @@
-import { assertContiguous, claimHolds, decideClaim, decideRedo, redoFrom } from '../checkpoint/decide.ts'
+import { claimHolds, decideClaim, decideRedo, redoFrom } from '../checkpoint/decide.ts'
+import { assertRetained, retainedEpochs } from '../checkpoint/retention.ts'
 import type { ChainRecord, DataRecord } from '../checkpoint/record.ts'
 import { OUTBOX, RECORD_VERSION } from '../checkpoint/record.ts'
 import { assert, PipelineError } from '../errors.ts'
@@ -18,8 +19,7 @@ export interface ChainTail {
 
 /** Lists a chain and reads its tail. `sinks` are tables, and OUTBOX where there is one. */
 export async function readTail(chain: Chain, sinks: readonly string[]): Promise<ChainTail> {
-  const epochs = await chain.list()
-  assertContiguous(chain.task, epochs)
+  const epochs = retainedEpochs(await chain.list())
   const records: ChainRecord[] = []
   let last: DataRecord | null = null
   let from = -1
@@ -56,6 +56,7 @@ export async function takeOver(context: TaskContext, chain: Chain, sinks: TaskSi
     if (rules.claimBeforeWork && rules.claimIsHead && !claimHolds(tail.epochs, claim)) {
       throw new OwnershipLost(chain.task)
     }
+    await refuseLostRecords(context, chain.task, tail, tables)
     refuseChainBehindTables(context, chain.task, tail, tables)
     // Only where the rule is taken out: what a later owner wrote is not restored.
     const records = tail.records.filter((record) => record.epoch <= claim)
@@ -68,6 +69,23 @@ export async function takeOver(context: TaskContext, chain: Chain, sinks: TaskSi
     await outbox?.close()
     throw error
   }
+}
+
+/** A chain loses its beginning only when every table is marked above it: looked at anew, for another process may have marked them. */
+async function refuseLostRecords(
+  context: TaskContext,
+  task: string,
+  tail: ChainTail,
+  tables: readonly string[],
+): Promise<void> {
+  const first = tail.epochs[0] ?? 0
+  if (first === 0) return
+  const appId = context.keys.appId(task)
+  const publishers = tables.map((path) => [path, context.publishers.get(path)!] as const)
+  const behind = publishers.filter(([, publisher]) => publisher.markerOf(appId) < first)
+  await Promise.all(behind.map(([, publisher]) => publisher.look()))
+  const markers = new Map(publishers.map(([path, publisher]) => [path, publisher.markerOf(appId)]))
+  assertRetained(task, tail.epochs, markers)
 }
 
 /**

@@ -1,4 +1,5 @@
 import { MERGE_TASK } from '../checkpoint/keys.ts'
+import { OUTBOX } from '../checkpoint/record.ts'
 import { sumTotals, type Totals } from '../engine/totals.ts'
 import type { WriterSchemas } from '../engine/writer-schemas.ts'
 import { messageOf } from '../errors.ts'
@@ -12,8 +13,11 @@ import { mergeTables, partitionTables } from './outputs.ts'
 import { ownTask } from './own-task.ts'
 import { OwnershipLost } from './ownership.ts'
 import { PartitionDriver } from './partition-driver.ts'
+import { Retention } from './retention.ts'
 import type { RunState } from './run-state.ts'
+import { rememberedSchemas } from './schema-memory.ts'
 import { StopScope } from './stop-scope.ts'
+import type { TaskSinks } from './takeover.ts'
 import type { TaskContext } from './task-context.ts'
 
 export interface TaskSetOptions {
@@ -36,6 +40,8 @@ export class TaskSet {
   readonly #options: TaskSetOptions
   readonly #feed: MergeFeed
   readonly #sweeper: OrphanSweeper
+  readonly #retention: Retention
+  readonly #bindings: RunBindings
   readonly #partitions = new Map<string, RunningTask>()
   readonly #merges = new Map<string, RunningTask>()
   readonly #totals = new Map<string, Totals>()
@@ -47,6 +53,15 @@ export class TaskSet {
     this.#options = options
     this.#feed = new MergeFeed(options.context.clock)
     this.#sweeper = new OrphanSweeper(options.context)
+    this.#retention = new Retention(options.context)
+    const { bindings, context } = options
+    const { registry, source } = bindings
+    const { store, keys } = context
+    // A recording has its schemas beside it; a registry that others write to may be reset.
+    this.#bindings =
+      source.isBacklog === true
+        ? bindings
+        : { ...bindings, registry: rememberedSchemas({ registry, store, keys }) }
   }
 
   /** Epochs recorded by this process. */
@@ -98,7 +113,7 @@ export class TaskSet {
     await Promise.all([...this.#partitions.values()].map(({ done }) => done))
     this.#feed.close()
     await Promise.all([...this.#merges.values()].map(({ done }) => done))
-    await this.#sweeper.settled()
+    await Promise.all([this.#sweeper.settled(), this.#retention.settled()])
   }
 
   async #release(tasks: Map<string, RunningTask>, id: string): Promise<void> {
@@ -148,7 +163,8 @@ export class TaskSet {
   }
 
   async #runPartition(partition: SourcePartition, scope: StopScope): Promise<void> {
-    const { bindings, topics, schemas, state, membership } = this.#options
+    const { topics, schemas, state, membership } = this.#options
+    const bindings = this.#bindings
     const context = scoped(this.#options.context, scope)
     const chain = this.#chain(context, partition.id)
     const { plan, deadLetters } = context
@@ -164,6 +180,8 @@ export class TaskSet {
           shapes.filter(({ path }) => tables.includes(path)),
         )
         feed?.join(partition.id, ownership.claim)
+        this.#retention.own(partition.id, sinkNames(sinks), ownership.claim)
+        const published = (): void => this.#retention.published(partition.id)
         const options = {
           context,
           bindings,
@@ -176,10 +194,11 @@ export class TaskSet {
           state,
           scope,
         }
-        const driver = new PartitionDriver(options)
+        const driver = new PartitionDriver({ ...options, published })
         try {
           await driver.run()
         } finally {
+          this.#retention.release(partition.id)
           this.#count(partition.id, driver.committer.records, driver.task.totals)
           if (driver.task.ended) this.#ended.add(partition.id)
         }
@@ -208,10 +227,13 @@ export class TaskSet {
         feed: this.#feed,
         scope,
         everyMs,
+        published: () => this.#retention.published(task),
       })
+      this.#retention.own(task, sinkNames(sinks), ownership.claim)
       try {
         await driver.run()
       } finally {
+        this.#retention.release(task)
         this.#count(task, driver.committer.records, driver.task.state.totals)
       }
     })
@@ -238,6 +260,10 @@ export class TaskSet {
 
 /** The tasks beside those of the partitions. */
 export const MERGE_TASKS: readonly string[] = [MERGE_TASK]
+
+function sinkNames({ tables, outbox }: TaskSinks): readonly string[] {
+  return outbox === null ? tables : [...tables, OUTBOX]
+}
 
 /** What a task keeps trying in vain it gives up when the task is asked to stop. */
 function scoped(context: TaskContext, ...scopes: readonly StopScope[]): TaskContext {

@@ -1,12 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import {
-  assertContiguous,
-  claimHolds,
-  decideClaim,
-  decideRedo,
-  isOrphan,
-  redoFrom,
-} from '../../src/checkpoint/decide.ts'
+import { claimHolds, decideClaim, decideRedo, isOrphan, redoFrom } from '../../src/checkpoint/decide.ts'
 import type { ChainRecord, DataRecord } from '../../src/checkpoint/record.ts'
 import type { StagedFile } from '../../src/ports.ts'
 
@@ -80,19 +73,6 @@ describe('a claim', () => {
     ['is void where the list is empty', [], 0, false],
   ])('%s', (_, epochs, own, holds) => {
     expect(claimHolds(epochs, own)).toBe(holds)
-  })
-})
-
-describe('a chain', () => {
-  it.each([[[]], [[0]], [[0, 1, 2]], [[5, 6, 7]]])('of %j is whole', (epochs) => {
-    expect(() => assertContiguous('t-0', epochs)).not.toThrow()
-  })
-
-  it.each([
-    [[0, 2], 1],
-    [[3, 4, 7], 5],
-  ])('of %j has a hole, which is named', (epochs, missing) => {
-    expect(() => assertContiguous('t-0', epochs)).toThrow(`no record ${missing}`)
   })
 })
 
