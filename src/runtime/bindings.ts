@@ -9,6 +9,7 @@ import type {
   Source,
   TableFormat,
 } from '../ports.ts'
+import type { RetentionLimits } from './retention.ts'
 
 /** Everything a pipeline is bound to for one run: the same driver runs in production, a replay and the simulator. */
 export interface RunBindings {
@@ -28,6 +29,8 @@ export interface RunBindings {
   readonly owner?: string
   /** A graceful stop takes no longer: what is not recorded by then is read again by the next owner. Null: no limit. */
   readonly stopWithinMs?: number | null
+  /** How many old checkpoint records are kept, and how many are deleted at once. */
+  readonly retention?: Partial<RetentionLimits>
   /** Begin a new incarnation: the old one is sealed and its files leave the tables. */
   readonly fresh: boolean
   /** A graceful stop: what is open is cut, recorded and published. */

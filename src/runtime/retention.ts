@@ -60,9 +60,9 @@ export class Retention {
   readonly #tasks = new Map<string, OwnedTask>()
   #running: Promise<void> | null = null
 
-  constructor(context: RetentionContext, limits: RetentionLimits = RETENTION) {
+  constructor(context: RetentionContext, limits: Partial<RetentionLimits> = {}) {
     this.#context = context
-    this.#limits = limits
+    this.#limits = { ...RETENTION, ...limits }
   }
 
   /** A task that this process runs from now on. `sinks` are its tables, and OUTBOX where it has one; `claim` is the epoch of its claim. */
