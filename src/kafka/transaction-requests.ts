@@ -39,6 +39,26 @@ export function initProducerIdRequest(
   }
 }
 
+/** InitProducerId v1 without a transactional id: for a producer that sends each batch until it is stored, once. */
+export function idempotentIdRequest(): RawRequest<{
+  readonly errorCode: number
+  readonly producerId: number
+  readonly producerEpoch: number
+}> {
+  return {
+    apiKey: 22,
+    apiName: 'InitProducerId',
+    apiVersion: 1,
+    isFlexible: false,
+    encode: () => body((out) => out.nullableString(null).int32(0)),
+    decode: (buffer) => {
+      const input = new WireReader(buffer)
+      input.int32() // throttle time
+      return { errorCode: input.int16(), producerId: input.int64(), producerEpoch: input.int16() }
+    },
+  }
+}
+
 /** AddPartitionsToTxn v2. */
 export function addPartitionsRequest(
   producer: ProducerIdentity,
@@ -135,6 +155,11 @@ export function endTxnRequest(producer: ProducerIdentity, end: 'commit' | 'abort
   }
 }
 
+export interface ProducedPartition extends PartitionError {
+  /** Of the first record of the batch; -1 where the broker does not say. */
+  readonly baseOffset: number
+}
+
 export interface ProducedBatch extends TopicPartition {
   readonly batch: Uint8Array
 }
@@ -143,10 +168,10 @@ const ALL_IN_SYNC_REPLICAS = -1
 
 /** Produce v8, of at most one batch for each partition. */
 export function produceRequest(
-  transactionalId: string,
+  transactionalId: string | null,
   batches: readonly ProducedBatch[],
   timeoutMs: number,
-): RawRequest<readonly PartitionError[]> {
+): RawRequest<readonly ProducedPartition[]> {
   return {
     apiKey: 0,
     apiName: 'Produce',
@@ -156,7 +181,7 @@ export function produceRequest(
       //  transactional_id, acks, timeout_ms, topics [name, partitions [index, records]]
       body((out) =>
         out
-          .string(transactionalId)
+          .nullableString(transactionalId)
           .int16(ALL_IN_SYNC_REPLICAS)
           .int32(timeoutMs)
           .array(byTopic(batches), ([topic, listed]) =>
@@ -167,15 +192,17 @@ export function produceRequest(
       const input = new WireReader(buffer)
       const topics = input.array(() => {
         const topic = input.string()
-        return input.array((): PartitionError => {
+        return input.array((): ProducedPartition => {
           const partition = input.int32()
           const errorCode = input.int16()
-          for (let times = 0; times < 3; times++) input.int64() // base offset, append time, log start
+          const baseOffset = input.int64()
+          for (let times = 0; times < 2; times++) input.int64() // append time, log start
           const errors = input.array(() => {
             input.int32() // index in the batch
             return input.nullableString()
           })
-          return { topic, partition, errorCode, detail: input.nullableString() ?? errors[0] ?? null }
+          const detail = input.nullableString() ?? errors[0] ?? null
+          return { topic, partition, errorCode, detail, baseOffset }
         })
       })
       return topics.flat()
