@@ -1,7 +1,7 @@
 import { closeRun, openRun } from './shared.ts'
 
 /** vitest's global setup: parts are started by the first test that asks, and stopped when the run ends. */
-export async function setup(): Promise<() => Promise<void>> {
-  await openRun()
+export function setup(): () => Promise<void> {
+  openRun()
   return closeRun
 }

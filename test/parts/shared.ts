@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -24,9 +25,9 @@ export interface SharedPart<Value> {
   readonly stopCommand?: readonly string[]
 }
 
-/** Called by whoever starts the run (vitest's global setup, the stack), before any part is asked for. */
-export async function openRun(): Promise<void> {
-  process.env[FOLDER] = await mkdtemp(join(tmpdir(), 'millrace-parts-'))
+/** Called by vitest's global setup, before any part is asked for. The folder is made by the first who asks. */
+export function openRun(): void {
+  process.env[FOLDER] = join(tmpdir(), `millrace-parts-${process.pid}-${randomBytes(4).toString('hex')}`)
   process.env[OWNER] = String(process.pid)
 }
 
@@ -55,8 +56,8 @@ export interface Owner {
 export const thisProcess = (): Owner => ({ pid: process.pid, folder: tmpdir() })
 
 /** The run's owner: this process, when nobody opened a run. */
-async function ownerOfRun(): Promise<Owner> {
-  if (process.env[FOLDER] === undefined) await openRun()
+function ownerOfRun(): Owner {
+  if (process.env[FOLDER] === undefined) openRun()
   return { pid: Number(process.env[OWNER]), folder: process.env[FOLDER]! }
 }
 
@@ -65,8 +66,9 @@ export async function share<Value>(
   name: string,
   start: (owner: Owner) => Promise<SharedPart<Value> | Missing>,
 ): Promise<SharedPart<Value> | Missing> {
-  const owner = await ownerOfRun()
+  const owner = ownerOfRun()
   const { folder } = owner
+  await mkdir(folder, { recursive: true })
   const state = join(folder, `${name}.json`)
   return await withLock(join(folder, `${name}.lock`), async () => {
     if (existsSync(state)) return JSON.parse(await readFile(state, 'utf8')) as SharedPart<Value> | Missing

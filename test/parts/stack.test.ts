@@ -112,7 +112,9 @@ describe.concurrent('parts of one’s own', () => {
         })
         const { Body, ETag } = await client.send(new GetObjectCommand({ Bucket, Key: 'chain/1' }))
         expect(racers[Number(await Body!.transformToString())]).toMatchObject({ value: { ETag } })
-        await expect(stranger.send(new PutObjectCommand({ ...create, Key: 'x', Body: 'x' }))).rejects.toMatchObject({
+        await expect(
+          stranger.send(new PutObjectCommand({ ...create, Key: 'x', Body: 'x' })),
+        ).rejects.toMatchObject({
           name: 'InvalidAccessKeyId',
         })
       } finally {
