@@ -27,7 +27,7 @@ export class PublishedOffsets {
 
   /** Somebody would take them again. */
   resume(): void {
-    this.#sending ??= this.#send().finally(() => (this.#sending = null))
+    this.#sending ??= this.#send()
   }
 
   /** Resolves when what can be sent has been. */
@@ -43,16 +43,27 @@ export class PublishedOffsets {
   async #send(): Promise<void> {
     // What comes at the same moment goes together.
     await Promise.resolve()
-    while (this.#waiting.size > 0) {
-      const sent = [...this.#waiting]
-      this.#waiting.clear()
-      try {
-        if (await this.#commit(sent.map(([, offset]) => offset))) continue
-        for (const [key, offset] of sent) if (!this.#waiting.has(key)) this.#waiting.set(key, offset)
-        return
-      } catch (error) {
-        this.#log.debug({ error: messageOf(error) }, 'published offsets could not be shown')
+    try {
+      while (this.#waiting.size > 0 && (await this.#sendAll())) {
+        // What has come meanwhile is next.
       }
+    } finally {
+      // At once, and not a moment after the last look at what waits.
+      this.#sending = null
+    }
+  }
+
+  /** False: later. */
+  async #sendAll(): Promise<boolean> {
+    const sent = [...this.#waiting]
+    this.#waiting.clear()
+    try {
+      if (await this.#commit(sent.map(([, offset]) => offset))) return true
+      for (const [key, offset] of sent) if (!this.#waiting.has(key)) this.#waiting.set(key, offset)
+      return false
+    } catch (error) {
+      this.#log.debug({ error: messageOf(error) }, 'published offsets could not be shown')
+      return true
     }
   }
 }
