@@ -1,7 +1,8 @@
 import { Command, CommanderError, Option } from 'commander'
 import { LOG_LEVELS } from '../runtime/log.ts'
+import type { CacheLimits } from './lake-cache.ts'
 import { EXIT, EXIT_CODES_HELP, type ExitCode, usageError } from './failure.ts'
-import { LAKE_DEFAULT, parseChoice, parseCount, parseSpeed, parseTime } from './option-values.ts'
+import { LAKE_DEFAULT, parseBytes, parseChoice, parseCount, parseSpeed, parseTime } from './option-values.ts'
 import { ownPackage } from './own-package.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -9,6 +10,10 @@ const HELP_WIDTH = 110
 /** As in src/runtime/run.ts, which this file does not wait for: more rows do not fit the memory of one Parquet write. */
 const FLUSH_ROWS_MAX = 250_000
 const BATCH_RECORDS_MAX = 1_000_000
+const CACHE_DIR_HELP = 'where files of a lake in S3 are kept (default: millrace/lakes in your cache folder)'
+const CACHE_BYTES_HELP = 'how much of them at most'
+const CACHE_BYTES_DEFAULT = '2GiB'
+const LAKE_HELP = 'where the tables are: a folder, or s3://bucket/prefix'
 
 /** Takes a started command: its exit code becomes that of the process. */
 type Run = (command: Promise<ExitCode>) => Promise<void>
@@ -67,7 +72,7 @@ Example:
   millrace replay taxi.ts --recording trips.avro --until 2024-03-01T12:00:00Z`,
   )
     .option('--recording <file>', 'the recorded stream (default: the only .avro file beside the program)')
-    .option('--lake <dir>', 'where the tables are', LAKE_DEFAULT)
+    .option('--lake <lake>', LAKE_HELP, LAKE_DEFAULT)
     .option(
       '--registry <dir>',
       'writer schemas, named <id>-….avsc (default: the folder registry beside the recording)',
@@ -108,13 +113,15 @@ Example:
   millrace query "select * from gold.zone_minutes order by window_start limit 5"
   millrace query "select reason, count(*) from dead_letters group by all" --format csv`,
   )
-    .option('--lake <dir>', 'where the tables are', LAKE_DEFAULT)
+    .option('--lake <lake>', LAKE_HELP, LAKE_DEFAULT)
     .option('--format <format>', 'table, json or csv', 'table')
     .option('--limit <n>', 'rows that a table shows at most, 0 for all; json and csv always have all', '100')
+    .option('--cache-dir <dir>', CACHE_DIR_HELP)
+    .option('--cache-bytes <size>', CACHE_BYTES_HELP, CACHE_BYTES_DEFAULT)
     .action((sql: string, options: Options) => run(queryCommand(sql, options, terminal)))
 
   command(program, 'tables', 'list the tables of a lake')
-    .option('--lake <dir>', 'where the tables are', LAKE_DEFAULT)
+    .option('--lake <lake>', LAKE_HELP, LAKE_DEFAULT)
     .option('--columns', 'show the columns and their types')
     .option('--format <format>', 'table or json', 'table')
     .action((options: Options) => run(tablesCommand(options, terminal)))
@@ -233,15 +240,18 @@ Example:
 function describeDeadLetters(program: Command, terminal: Terminal, run: Run): void {
   const letters = program.command('dead-letters').description('look at the records that went no further')
   command(letters, 'ls', 'count them by reason, and list them')
-    .option('--lake <dir>', 'where the tables are', LAKE_DEFAULT)
+    .option('--lake <lake>', LAKE_HELP, LAKE_DEFAULT)
     .option('--reason <reason>', 'only those with this reason')
     .option('--limit <n>', 'list so many, 0 for all', '20')
+    .option('--cache-dir <dir>', CACHE_DIR_HELP)
+    .option('--cache-bytes <size>', CACHE_BYTES_HELP, CACHE_BYTES_DEFAULT)
     .action((options: Options) =>
       run(
         import('./dead-letters.ts').then(({ deadLettersList }) =>
           deadLettersList(
             {
               lake: textOf(options, 'lake')!,
+              cache: cacheOf(options),
               reason: textOf(options, 'reason'),
               limit: parseCount('--limit', textOf(options, 'limit')!, { min: 0 }),
             },
@@ -256,12 +266,17 @@ function describeDeadLetters(program: Command, terminal: Terminal, run: Run): vo
     'show one whole: bytes, headers, reason and stack',
     'It is named by its number in `dead-letters ls`, or by its position: <topic>/<partition>/<offset>.',
   )
-    .option('--lake <dir>', 'where the tables are', LAKE_DEFAULT)
+    .option('--lake <lake>', LAKE_HELP, LAKE_DEFAULT)
     .option('--save <file>', "write the record's original bytes to a file")
+    .option('--cache-dir <dir>', CACHE_DIR_HELP)
+    .option('--cache-bytes <size>', CACHE_BYTES_HELP, CACHE_BYTES_DEFAULT)
     .action((which: string, options: Options) =>
       run(
         import('./dead-letters.ts').then(({ deadLettersShow }) =>
-          deadLettersShow({ which, lake: textOf(options, 'lake')!, save: textOf(options, 'save') }, terminal),
+          deadLettersShow(
+            { which, lake: textOf(options, 'lake')!, cache: cacheOf(options), save: textOf(options, 'save') },
+            terminal,
+          ),
         ),
       ),
     )
@@ -297,7 +312,7 @@ async function queryCommand(sql: string, options: Options, terminal: Terminal): 
   const format = formatOf(options, ['table', 'json', 'csv'])
   const limit = parseCount('--limit', textOf(options, 'limit')!, { min: 0 })
   const { query } = await import('./query.ts')
-  return query({ sql, lake: textOf(options, 'lake')!, format, limit }, terminal)
+  return query({ sql, lake: textOf(options, 'lake')!, cache: cacheOf(options), format, limit }, terminal)
 }
 
 async function tablesCommand(options: Options, terminal: Terminal): Promise<ExitCode> {
@@ -319,6 +334,13 @@ function makeOptions(out: string, options: Options) {
     keyField: textOf(options, 'key'),
     partitionField: textOf(options, 'partitionBy'),
     partitions: parseCount('--partitions', textOf(options, 'partitions')!),
+  }
+}
+
+function cacheOf(options: Options): CacheLimits {
+  return {
+    directory: textOf(options, 'cacheDir'),
+    bytesMax: parseBytes('--cache-bytes', textOf(options, 'cacheBytes')!),
   }
 }
 

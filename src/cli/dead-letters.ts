@@ -4,9 +4,12 @@ import { type Cell, cellText, printable } from './cell.ts'
 import { EXIT, type ExitCode, usageError } from './failure.ts'
 import { counted, countText } from './format.ts'
 import { hexDump } from './hex-dump.ts'
-import { lakeTables } from './lake.ts'
+import { fetchProgress } from './fetch-progress.ts'
+import { lakeTable } from './lake.ts'
+import type { CacheLimits } from './lake-cache.ts'
 import { type LakeDatabase, openLakeDatabase } from './lake-database.ts'
 import { identifier, text } from './lake-views.ts'
+import { openLake } from './open-lake.ts'
 import type { Terminal } from './terminal.ts'
 import { textTable } from './text-table.ts'
 
@@ -20,6 +23,7 @@ const NUMBERED = `
 
 export interface ListOptions {
   readonly lake: string
+  readonly cache: CacheLimits
   readonly reason: string | null
   /** 0 for all. */
   readonly limit: number
@@ -28,7 +32,7 @@ export interface ListOptions {
 /** `millrace dead-letters ls`: counts by reason, then one line each. */
 export async function deadLettersList(options: ListOptions, terminal: Terminal): Promise<ExitCode> {
   const { out } = terminal
-  const database = await openDeadLetters(options.lake)
+  const database = await openDeadLetters(options, terminal)
   try {
     const counts = await rowsOf(
       database,
@@ -95,6 +99,7 @@ export interface ShowOptions {
   /** A number of `ls`, or topic/partition/offset. */
   readonly which: string
   readonly lake: string
+  readonly cache: CacheLimits
   /** Where to write the record's bytes. */
   readonly save: string | null
 }
@@ -109,7 +114,7 @@ export async function deadLettersShow(options: ShowOptions, terminal: Terminal):
       'Use its number in `millrace dead-letters ls`, or <topic>/<partition>/<offset>.',
     )
   }
-  const database = await openDeadLetters(options.lake)
+  const database = await openDeadLetters(options, terminal)
   try {
     const where = isNumber ? `n = ${which}` : `position = ${text(which)}`
     const letters = await rowsOf(
@@ -194,14 +199,33 @@ function bytesOf(value: Cell): Uint8Array {
   return typeof value === 'object' && value?.kind === 'bytes' ? value.bytes : new Uint8Array(0)
 }
 
-async function openDeadLetters(lake: string): Promise<LakeDatabase> {
-  const tables = (await lakeTables(lake)).filter((table) => table.path === TABLE)
-  if (tables.length === 0) {
-    throw new PipelineError('NO_DEAD_LETTERS', `${lake} has no table of dead letters`, {
-      advice: 'It is made by the first run of a pipeline: millrace replay. Is this the right lake?',
-    })
+/** The lake is closed with the database. */
+async function openDeadLetters(
+  { lake: name, cache }: { readonly lake: string; readonly cache: CacheLimits },
+  terminal: Terminal,
+): Promise<LakeDatabase> {
+  const lake = await openLake(name)
+  try {
+    await lake.checkThere()
+    const table = await lakeTable(lake, TABLE)
+    if (table === null) {
+      throw new PipelineError('NO_DEAD_LETTERS', `${name} has no table of dead letters`, {
+        advice: 'It is made by the first run of a pipeline: millrace replay. Is this the right lake?',
+      })
+    }
+    const files = await lake.openFiles({ ...cache, onProgress: fetchProgress(terminal.err) })
+    const database = await openLakeDatabase(files, [table])
+    return {
+      query: (sql) => database.query(sql),
+      close: async () => {
+        await database.close()
+        await lake.close()
+      },
+    }
+  } catch (error) {
+    await lake.close()
+    throw error
   }
-  return openLakeDatabase(lake, tables)
 }
 
 async function rowsOf(database: LakeDatabase, sql: string): Promise<readonly (readonly Cell[])[]> {

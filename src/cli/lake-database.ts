@@ -21,6 +21,7 @@ import {
 import { messageOf, PipelineError } from '../errors.ts'
 import type { Cell } from './cell.ts'
 import { type LakeTable, tableList } from './lake.ts'
+import type { LakeFiles } from './lake-files.ts'
 import { schemaOf, viewSql } from './lake-views.ts'
 
 export interface QueryResult {
@@ -33,14 +34,18 @@ export interface QueryResult {
   chunks(): AsyncIterable<readonly (readonly Cell[])[]>
 }
 
-/** The tables of a lake in an embedded DuckDB: in memory, read-only towards the lake, nothing from the net. */
+/** The tables of a lake in an embedded DuckDB: in memory, read-only towards the lake; it reads nothing from the net itself. */
 export interface LakeDatabase {
   /** Runs all statements and returns the rows of the last one. @throws PipelineError SQL, LAKE_FILE_MISSING */
   query(sql: string): Promise<QueryResult>
+  /** Also the files. */
   close(): Promise<void>
 }
 
-export async function openLakeDatabase(lake: string, tables: readonly LakeTable[]): Promise<LakeDatabase> {
+export async function openLakeDatabase(
+  files: LakeFiles,
+  tables: readonly LakeTable[],
+): Promise<LakeDatabase> {
   const spill = join(tmpdir(), `millrace-query-${process.pid}`)
   const instance = await DuckDBInstance.create(':memory:', {
     // An unknown function or an s3:// path would fetch code from the net otherwise.
@@ -54,14 +59,14 @@ export async function openLakeDatabase(lake: string, tables: readonly LakeTable[
   await connection.run("set timezone = 'UTC'")
   const schemas = new Set(tables.map(schemaOf))
   for (const schema of schemas) if (schema !== null) await connection.run(`create schema ${schema}`)
-  return new Database(lake, tables, instance, connection, spill)
+  return new Database(files, tables, instance, connection, spill)
 }
 
 /** What lists tables or columns without naming them needs all views. */
 const CATALOG_WORDS = /\b(show|describe|summarize|information_schema|duckdb_\w+|pg_\w+|sqlite_master)\b/i
 
 class Database implements LakeDatabase {
-  readonly #lake: string
+  readonly #files: LakeFiles
   readonly #tables: readonly LakeTable[]
   readonly #instance: DuckDBInstance
   readonly #connection: DuckDBConnection
@@ -69,13 +74,13 @@ class Database implements LakeDatabase {
   readonly #made = new Set<string>()
 
   constructor(
-    lake: string,
+    files: LakeFiles,
     tables: readonly LakeTable[],
     instance: DuckDBInstance,
     connection: DuckDBConnection,
     spill: string,
   ) {
-    this.#lake = lake
+    this.#files = files
     this.#tables = tables
     this.#instance = instance
     this.#connection = connection
@@ -101,6 +106,7 @@ class Database implements LakeDatabase {
     this.#connection.closeSync()
     this.#instance.closeSync()
     await rm(this.#spill, { recursive: true, force: true })
+    await this.#files.close()
   }
 
   /**
@@ -113,7 +119,8 @@ class Database implements LakeDatabase {
     for (const table of this.#tables) {
       const name = table.path.slice(table.path.lastIndexOf('/') + 1).toLowerCase()
       if (this.#made.has(table.path) || !(all || lowered.includes(name))) continue
-      await this.#connection.run(viewSql(this.#lake, table))
+      await this.#files.fetch(table)
+      await this.#connection.run(viewSql(this.#files.root, table))
       this.#made.add(table.path)
     }
   }

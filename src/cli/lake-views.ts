@@ -9,13 +9,13 @@ import { filePath, type LakeTable } from './lake.ts'
  * An empty relation with the types of the log comes first, so that a table without files has columns, a column that older files
  * lack is null, and a widened one has its new type; DuckDB pushes filters and columns through it.
  */
-export function viewSql(lake: string, table: LakeTable): string {
+export function viewSql(root: string, table: LakeTable): string {
   const fields = table.state.fields ?? []
   const columns = fields.map((field) => identifier(field.name)).join(', ')
   const typed = fields.map((field) => `null::${sqlType(field)} as ${identifier(field.name)}`).join(', ')
   const empty = `select ${typed} where false`
   const files = [...table.state.files.values()]
-  const rows = files.length === 0 ? '' : ` union all by name select * from ${filesSql(lake, table)}`
+  const rows = files.length === 0 ? '' : ` union all by name select * from ${filesSql(root, table)}`
   return `create view ${viewName(table.path)} as select ${columns} from (${empty}${rows})`
 }
 
@@ -29,14 +29,14 @@ function viewName(path: string): string {
   return path.split('/').map(identifier).join('.')
 }
 
-function filesSql(lake: string, table: LakeTable): string {
+function filesSql(root: string, table: LakeTable): string {
   const files = [...table.state.files.values()]
-  const paths = files.map((file) => text(literalGlob(filePath(lake, table, file.path))))
+  const paths = files.map((file) => text(literalGlob(filePath(root, table, file.path))))
   const partitions = table.state.partitionColumns
   const options = ['union_by_name = true']
   if (partitions.length === 0) options.push('hive_partitioning = false')
   else {
-    checkLakePath(lake, table)
+    checkLakePath(root, table)
     const types = partitions.map((name) => `${text(name)}: ${hiveType(table, name)}`)
     options.push('hive_partitioning = true', `hive_types = {${types.join(', ')}}`)
   }
@@ -49,9 +49,9 @@ function hiveType(table: LakeTable, name: string): string {
 }
 
 /** DuckDB takes every `name=value` folder of a path for a partition, those above the lake too. */
-function checkLakePath(lake: string, table: LakeTable): void {
+function checkLakePath(root: string, table: LakeTable): void {
   const names = new Set(table.state.fields?.map((field) => field.name.toLowerCase()))
-  const clash = resolve(lake)
+  const clash = resolve(root)
     .split(/[\\/]/)
     .find((folder) => folder.includes('=') && names.has(folder.split('=')[0]!.toLowerCase()))
   if (clash === undefined) return
@@ -60,7 +60,7 @@ function checkLakePath(lake: string, table: LakeTable): void {
     `the folder '${clash}' above the lake looks like a column of ${table.path}`,
     {
       advice:
-        'Move the lake to a path without that folder: in a Hive-style path it would be read as a partition.',
+        'Move the lake (one in S3: its --cache-dir) to a path without that folder: in a Hive-style path it would be read as a partition.',
     },
   )
 }

@@ -50,3 +50,26 @@ export function parseChoice<T extends string>(option: string, text: string, choi
   if (found === undefined) throw usageError(`${option} ${text} is unknown`, `Use ${choices.join(', ')}.`)
   return found
 }
+
+const BYTES_OF: Readonly<Record<string, number>> = {
+  '': 1,
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KIB: 1024,
+  MIB: 1024 ** 2,
+  GIB: 1024 ** 3,
+  TIB: 1024 ** 4,
+}
+
+/** '500MB', '2GiB', '1.5 GB', or a number of bytes. */
+export function parseBytes(option: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text)
+  const bytes = Math.round(Number(match?.[1]) * (BYTES_OF[match?.[2]?.toUpperCase() ?? ''] ?? Number.NaN))
+  if (!Number.isSafeInteger(bytes) || bytes <= 0) {
+    throw usageError(`${option} ${text} is no size`, `For example: ${option} 2GiB, or 500MB.`)
+  }
+  return bytes
+}

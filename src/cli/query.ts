@@ -1,8 +1,11 @@
 import { unreachable } from '../errors.ts'
 import { type Cell, cellCsv, cellJson, cellText } from './cell.ts'
 import { EXIT, type ExitCode, usageError } from './failure.ts'
+import { fetchProgress } from './fetch-progress.ts'
 import { lakeTables } from './lake.ts'
+import type { CacheLimits } from './lake-cache.ts'
 import { openLakeDatabase, type QueryResult } from './lake-database.ts'
+import { openLake } from './open-lake.ts'
 import type { Terminal } from './terminal.ts'
 import { textTable } from './text-table.ts'
 
@@ -11,6 +14,7 @@ export type QueryFormat = 'table' | 'json' | 'csv'
 export interface QueryOptions {
   readonly sql: string
   readonly lake: string
+  readonly cache: CacheLimits
   readonly format: QueryFormat
   /** Rows that a table shows at most; 0 for all. JSON and CSV always have all rows. */
   readonly limit: number
@@ -21,11 +25,18 @@ export async function query(options: QueryOptions, terminal: Terminal): Promise<
   if (options.sql.trim() === '') {
     throw usageError('there is no SQL', 'Write it as one argument: millrace query "select 1".')
   }
-  const database = await openLakeDatabase(options.lake, await lakeTables(options.lake))
+  const lake = await openLake(options.lake)
   try {
-    await print(await database.query(options.sql), options, terminal)
+    const tables = await lakeTables(lake)
+    const files = await lake.openFiles({ ...options.cache, onProgress: fetchProgress(terminal.err) })
+    const database = await openLakeDatabase(files, tables)
+    try {
+      await print(await database.query(options.sql), options, terminal)
+    } finally {
+      await database.close()
+    }
   } finally {
-    await database.close()
+    await lake.close()
   }
   return EXIT.done
 }

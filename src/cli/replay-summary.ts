@@ -2,10 +2,13 @@ import { messageOf, unreachable } from '../errors.ts'
 import type { RunSummary } from '../runtime/bindings.ts'
 import type { PipelineSpec } from '../topology/node.ts'
 import { counted, countText, durationText, timeText } from './format.ts'
-import { lakeTables } from './lake.ts'
+import { fetchProgress } from './fetch-progress.ts'
+import { lakeTable } from './lake.ts'
+import { CACHE_DEFAULT } from './lake-cache.ts'
 import { openLakeDatabase } from './lake-database.ts'
 import { identifier } from './lake-views.ts'
 import { LAKE_DEFAULT } from './option-values.ts'
+import type { OpenLake } from './open-lake.ts'
 import { printTable } from './query.ts'
 import type { ReplayOptions } from './replay.ts'
 import type { Terminal } from './terminal.ts'
@@ -15,12 +18,15 @@ export interface ReplayOutcome {
   readonly spec: PipelineSpec
   readonly summary: RunSummary
   readonly recording: string
+  readonly lake: OpenLake
   readonly options: ReplayOptions
   /** A person or a supervisor asked it to stop. */
   readonly asked: boolean
 }
 
 const GOLD_ROWS = 5
+/** More is not fetched from afar for a few lines. */
+const GOLD_BYTES_MAX = 64 * 1024 * 1024
 /** What takes less is mostly the start, so that its rate says nothing. */
 const RATE_MS_MIN = 1_000
 /** Longer commands have their explanation right behind them. */
@@ -126,14 +132,19 @@ function wrapped(parts: readonly string[], indent: number, width: number): strin
 }
 
 /** The order of a gold table is that of its windows, then of its keys. */
-async function printGold({ spec, summary, options }: ReplayOutcome, terminal: Terminal): Promise<void> {
+async function printGold({ spec, summary, lake }: ReplayOutcome, terminal: Terminal): Promise<void> {
   const gold = summary.tables.find((table) => table.path.startsWith('gold/') && table.rows > 0)
   if (gold === undefined) return
   const node = spec.tables.find((table) => `${table.layer}/${table.name}` === gold.path)
   const keys = node?.input.kind === 'aggregate' ? node.input.keyBy : []
   const order = ['window_start', ...keys].map(identifier).join(', ')
   const sqlName = gold.path.replace('/', '.')
-  const database = await openLakeDatabase(options.lake, await lakeTables(options.lake))
+  const table = await lakeTable(lake, gold.path)
+  if (table === null) return
+  const bytes = [...table.state.files.values()].reduce((sum, file) => sum + file.size, 0)
+  if (!lake.isLocal && bytes > GOLD_BYTES_MAX) return
+  const files = await lake.openFiles({ ...CACHE_DEFAULT, onProgress: fetchProgress(terminal.err) })
+  const database = await openLakeDatabase(files, [table])
   try {
     const [schema, name] = gold.path.split('/').map(identifier)
     const result = await database.query(

@@ -1,6 +1,5 @@
 import { recording as recordingBinding } from '../../consumers/recording/index.ts'
 import { recordingInfo } from '../../consumers/recording/recording-info.ts'
-import { directory } from '../../sinks/directory.ts'
 import { PipelineError } from '../errors.ts'
 import type { Log } from '../ports.ts'
 import type { RunProgress, RunSummary } from '../runtime/bindings.ts'
@@ -13,6 +12,7 @@ import type { PipelineSpec } from '../topology/node.ts'
 import { EXIT, type ExitCode } from './failure.ts'
 import { timeText } from './format.ts'
 import { loadProgram } from './load-program.ts'
+import { openLake, type OpenLake } from './open-lake.ts'
 import { type ProgressDisplay, progressBar, progressLines } from './progress.ts'
 import { recordingFor, registryFor } from './recording-place.ts'
 import { printReplaySummary } from './replay-summary.ts'
@@ -34,8 +34,17 @@ export interface ReplayOptions {
 
 const PROGRESS_LINE_EVERY_MS = 10_000
 
-/** `millrace replay`: a recording through a pipeline into a lake on the local disk. */
+/** `millrace replay`: a recording through a pipeline into a lake. */
 export async function replay(options: ReplayOptions, terminal: Terminal): Promise<ExitCode> {
+  const lake = await openLake(options.lake)
+  try {
+    return await replayInto(lake, options, terminal)
+  } finally {
+    await lake.close()
+  }
+}
+
+async function replayInto(lake: OpenLake, options: ReplayOptions, terminal: Terminal): Promise<ExitCode> {
   const spec = await loadProgram(options.path)
   const recording = recordingFor(options.path, options.recording)
   const registry = registryFor(recording, options.registry)
@@ -54,14 +63,15 @@ export async function replay(options: ReplayOptions, terminal: Terminal): Promis
   log.info({ pipeline: spec.name, recording, registry, lake: options.lake }, 'replay started')
   let summary: RunSummary
   try {
-    summary = await run({ spec, recording, registry, options, display, log, signal: stop.signal })
+    summary = await run({ spec, recording, registry, lake, options, display, log, signal: stop.signal })
     const { outcome, runId, incarnation, records, epochs, durationMs } = summary
     log.info({ outcome, run: runId, incarnation, records, epochs, durationMs }, 'replay ended')
   } finally {
     stop.release()
     display.stop()
   }
-  await printReplaySummary({ spec, summary, recording, options, asked: stop.exitCode() !== null }, terminal)
+  const asked = stop.exitCode() !== null
+  await printReplaySummary({ spec, summary, recording, lake, options, asked }, terminal)
   if (summary.outcome === 'lost') {
     throw new PipelineError(
       'TAKEN_OVER',
@@ -78,13 +88,14 @@ interface Run {
   readonly spec: PipelineSpec
   readonly recording: string
   readonly registry: string
+  readonly lake: OpenLake
   readonly options: ReplayOptions
   readonly display: ProgressDisplay
   readonly log: Log
   readonly signal: AbortSignal
 }
 
-function run({ spec, recording, registry, options, display, log, signal }: Run): Promise<RunSummary> {
+function run({ spec, recording, registry, lake, options, display, log, signal }: Run): Promise<RunSummary> {
   const { topic, untilMs, speed } = options
   const source = recordingBinding({
     path: recording,
@@ -93,7 +104,6 @@ function run({ spec, recording, registry, options, display, log, signal }: Run):
     ...(topic === null ? {} : { topic }),
     ...(untilMs === null ? {} : { until: new Date(untilMs) }),
   })
-  const lake = directory(options.lake)
   return runPipeline(spec, {
     source: source.open({ clock: systemClock, entropy: systemEntropy, log, acceptLoss: false }),
     registry: source.registry,

@@ -3,6 +3,7 @@ import { EXIT, type ExitCode } from './failure.ts'
 import { byteText, countText } from './format.ts'
 import { type LakeTable, lakeTables } from './lake.ts'
 import { sqlType } from './lake-views.ts'
+import { openLake } from './open-lake.ts'
 import type { Terminal } from './terminal.ts'
 import { textTable } from './text-table.ts'
 
@@ -15,7 +16,7 @@ export interface TablesOptions {
 /** `millrace tables`: what is in a lake. */
 export async function tables(options: TablesOptions, terminal: Terminal): Promise<ExitCode> {
   const { out, err } = terminal
-  const found = await lakeTables(options.lake)
+  const found = await tablesIn(options.lake)
   if (options.format === 'json') {
     await out.line(
       JSON.stringify(
@@ -32,6 +33,15 @@ export async function tables(options: TablesOptions, terminal: Terminal): Promis
   }
   await out.write(options.columns ? columnsText(found, terminal) : tablesText(found, terminal))
   return EXIT.done
+}
+
+async function tablesIn(name: string): Promise<readonly LakeTable[]> {
+  const lake = await openLake(name)
+  try {
+    return await lakeTables(lake)
+  } finally {
+    await lake.close()
+  }
 }
 
 function tablesText(found: readonly LakeTable[], { out }: Terminal): string {

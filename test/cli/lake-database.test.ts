@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { cellJson } from '../../src/cli/cell.ts'
 import type { LakeTable } from '../../src/cli/lake.ts'
 import { openLakeDatabase } from '../../src/cli/lake-database.ts'
+import { localFiles } from '../../src/cli/lake-files.ts'
 import type { ColumnType, Field } from '../../src/columns/column-type.ts'
 import { folderWith } from './run-cli.ts'
 
@@ -62,7 +63,7 @@ async function given(
 }
 
 async function opened(lake: string, tables: readonly LakeTable[]) {
-  const database = await openLakeDatabase(lake, tables)
+  const database = await openLakeDatabase(localFiles(lake), tables)
   onTestFinished(() => database.close())
   const ask = async (sql: string): Promise<unknown[][]> => {
     const rows: unknown[][] = []
