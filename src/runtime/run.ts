@@ -5,6 +5,7 @@ import { isPipeline } from '../topology/pipeline.ts'
 import type { PipelineSpec } from '../topology/node.ts'
 import type { FlushLimits, RunProgress, RunSummary } from './bindings.ts'
 import { createLog } from './log.ts'
+import { progressLog } from './progress-log.ts'
 import { countRun, markRan } from './ran.ts'
 import { runPipeline } from './run-pipeline.ts'
 import { stopSignals } from './stop-signals.ts'
@@ -67,11 +68,12 @@ export async function run(pipeline: PipelineSpec, options: RunOptions): Promise<
     })
   }
   countRun()
-  const { source, lake, topics, deadLetters, onProgress = null } = options
+  const { source, lake, topics, deadLetters, onProgress } = options
   const { fresh = isSet('MILLRACE_FRESH'), acceptLoss = isSet('MILLRACE_ACCEPT_LOSS') } = options
   const stopWithinMs = options.stopWithin ?? STOP_WITHIN_MS
   const log = options.log ?? createLog({ level: 'info', pretty: process.stderr.isTTY })
   const stop = options.signal === undefined ? stopSignals() : { signal: options.signal, release: () => {} }
+  const logProgress = progressLog(log.child({ pipeline: pipeline.name }), systemClock)
   const world: SourceWorld = { clock: systemClock, entropy: systemEntropy, log, acceptLoss }
   try {
     return await runPipeline(pipeline, {
@@ -90,7 +92,10 @@ export async function run(pipeline: PipelineSpec, options: RunOptions): Promise<
       owner: processName(),
       stopWithinMs,
       signal: stop.signal,
-      onProgress,
+      onProgress(progress) {
+        logProgress(progress)
+        onProgress?.(progress)
+      },
     })
   } catch (error) {
     markRan(error)
