@@ -74,11 +74,10 @@ export function isAlive(pid: number): boolean {
 /** The line of a failed command that says what was wrong. */
 export function reasonOf(error: unknown): string {
   const { message, stderr = '', stdout = '' } = error as Error & { stderr?: string; stdout?: string }
-  const lines = `${stdout}\n${stderr}`.split('\n').map((line) => line.trim())
-  // Maven's errors go to stdout, and its last lines are advice.
-  const said =
-    lines.find((line) => /^\[ERROR\] \S|^ERROR: /.test(line)) ?? lines.findLast((line) => line !== '')
-  return said ?? message
+  const output = `${stdout}\n${stderr}`
+  // Maven's first error line, or pip's: what follows is advice.
+  const line = /(?:\[ERROR\]|ERROR:) (\S.*)/.exec(output)?.[1] ?? output.trim().split('\n').at(-1)
+  return line === undefined || line === '' ? message : line
 }
 
 /** What a test is told of a part that cannot be had. With CI set that is an error: a check left out is no check. */

@@ -48,8 +48,6 @@ function versionOfHome(home: string): number | undefined {
   return version === null ? undefined : Number(version[1])
 }
 
-export const hasMaven = (): boolean => spawnSync('mvn', ['--version']).status === 0
-
 export interface Artifact {
   readonly group: string
   readonly name: string
@@ -82,6 +80,10 @@ export async function copyArchive(
 }
 
 async function maven(folder: string, args: readonly string[]): Promise<void> {
+  if (spawnSync('mvn', ['--version']).status !== 0) throw new Error('there is no mvn: install Apache Maven')
   const output = `-DoutputDirectory=${join(folder, 'lib')}`
-  await run('mvn', ['-B', '-q', ...args, output], { timeout: DOWNLOAD_TIMEOUT_MS, cwd: folder })
+  await run('mvn', ['-B', '-q', '-Dstyle.color=never', ...args, output], {
+    timeout: DOWNLOAD_TIMEOUT_MS,
+    cwd: folder,
+  })
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { makeOnce, type Missing, mustBeReady, reasonOf } from './cache.ts'
 import { composeUp } from './docker.ts'
-import { adviceForJava, copyArtifacts, findJava, hasMaven } from './java.ts'
+import { adviceForJava, copyArtifacts, findJava } from './java.ts'
 import { freePort, type OwnServer, startOwnServer } from './server.ts'
 import { share, thisProcess, type Owner } from './shared.ts'
 
@@ -53,7 +53,6 @@ export type KafkaPackages =
 export async function findKafkaPackages(): Promise<KafkaPackages> {
   const java = findJava(JAVA_VERSION)
   if (java === undefined) return { kind: 'missing', reason: `Kafka: ${adviceForJava(JAVA_VERSION)}` }
-  if (!hasMaven()) return { kind: 'missing', reason: 'Kafka: there is no mvn: install Apache Maven' }
   try {
     const folder = await makeOnce(
       `millrace-kafka-${VERSION}`,

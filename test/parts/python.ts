@@ -25,11 +25,11 @@ export async function findPython(): Promise<Python> {
 
 /** An environment with these packages. The name of its folder changes with them. */
 export async function makePython(name: string, packages: readonly string[]): Promise<Python> {
-  if (spawnSync('python3', ['--version']).status !== 0)
-    return { kind: 'missing', reason: 'there is no python3: install Python 3.10 or later' }
   try {
     const digest = createHash('sha256').update(packages.join(' ')).digest('hex').slice(0, 8)
     const home = await makeOnce(`${name}-${digest}`, `${packages.join(', ')} from PyPI`, async (folder) => {
+      if (spawnSync('python3', ['--version']).status !== 0)
+        throw new Error('there is no python3: install Python 3.10 or later')
       await run('python3', ['-m', 'venv', folder])
       const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages]
       await run(executableOf(folder), pip, { timeout: INSTALL_TIMEOUT_MS })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { makeOnce, type Missing, mustBeReady, reasonOf } from './cache.ts'
 import { composeUp } from './docker.ts'
-import { adviceForJava, copyArchive, findJava, hasMaven } from './java.ts'
+import { adviceForJava, copyArchive, findJava } from './java.ts'
 import { freePort, type OwnServer, startOwnServer } from './server.ts'
 import { share, thisProcess, type Owner } from './shared.ts'
 
@@ -51,7 +51,6 @@ export type RegistryPackages =
 export async function findRegistryPackages(): Promise<RegistryPackages> {
   const java = findJava(JAVA_VERSION)
   if (java === undefined) return { kind: 'missing', reason: `Registry: ${adviceForJava(JAVA_VERSION)}` }
-  if (!hasMaven()) return { kind: 'missing', reason: 'Registry: there is no mvn: install Apache Maven' }
   try {
     const folder = await makeOnce(
       `millrace-apicurio-${VERSION}`,

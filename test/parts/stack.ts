@@ -19,17 +19,25 @@ Options:
   --help          show this text
 `
 
-const { values: options } = parseArgs({
-  options: {
-    bucket: { type: 'string', default: 'millrace' },
-    kinesis: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
-})
-
 const say = (line: string): void => console.error(`stack · ${line}`)
+const options = readOptions()
 const running = new Map<string, OwnServer>()
 let stopping: Promise<void> | undefined
+
+function readOptions(): { readonly bucket: string; readonly kinesis: boolean; readonly help: boolean } {
+  try {
+    return parseArgs({
+      options: {
+        bucket: { type: 'string', default: 'millrace' },
+        kinesis: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }).values
+  } catch (error) {
+    say(`${(error as Error).message}\n\n${HELP}`)
+    return process.exit(2)
+  }
+}
 
 async function start<Server extends OwnServer>(
   name: string,
