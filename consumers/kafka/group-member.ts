@@ -198,7 +198,7 @@ export class GroupMember implements Membership {
   /** One try to get into the next generation. Null where it is to be tried again at once. */
   async #tryRound(): Promise<GivenTasks | null> {
     const { coordinator } = this.#options
-    if (this.#seen.size === 0) this.#seen = await this.#options.topics()
+    if (this.#seen.size === 0) await this.#lookAtTopics()
     this.#mustRejoin = false
     const { memberId, generation } = this.#member
     const joined = await coordinator.join(memberId, {
@@ -227,8 +227,8 @@ export class GroupMember implements Membership {
   }
 
   async #assign(members: readonly JoinedMember[]): Promise<ReadonlyMap<string, GivenTasks>> {
-    const known = members.map(({ subscription }) => subscription.counts)
-    this.#seen = joinCounts([this.#seen, await this.#options.topics(), ...known])
+    await this.#lookAtTopics()
+    this.#seen = joinCounts([this.#seen, ...members.map(({ subscription }) => subscription.counts)])
     return assignAsLeader(members, this.#seen, this.#mergeTasks)
   }
 
@@ -357,19 +357,27 @@ export class GroupMember implements Membership {
   }
 
   async #watchTopics(): Promise<void> {
-    const { world, refreshMs, topics } = this.#options
+    const { world, refreshMs, groupId } = this.#options
     for (;;) {
       await world.clock.sleep(refreshMs, this.#stop.signal)
       if (this.#isLeaving) return
-      try {
-        this.#seen = joinCounts([this.#seen, await topics()])
-      } catch (error) {
-        world.log.debug({ error: messageOf(error) }, 'the topics could not be looked at')
-      }
-      if (this.#owned === null || !hasGrown(this.#counts, this.#seen)) continue
-      world.log.info({ group: this.#options.groupId }, 'the topics have new partitions')
+      if (this.#owned === null) continue
+      await this.#lookAtTopics()
+      if (!hasGrown(this.#counts, this.#seen)) continue
+      world.log.info({ group: groupId }, 'the topics have new partitions')
       this.#mustRejoin = true
       this.#bell.ring()
+    }
+  }
+
+  /** Throws only where nothing is known of them yet: what has become of a known topic, its readers find out. */
+  async #lookAtTopics(): Promise<void> {
+    const { world, topics } = this.#options
+    try {
+      this.#seen = joinCounts([this.#seen, await topics()])
+    } catch (error) {
+      if (this.#seen.size === 0) throw error
+      world.log.debug({ error: messageOf(error) }, 'the topics could not be looked at')
     }
   }
 

