@@ -1,6 +1,6 @@
 import { type Column, type ColumnBatch, isValid } from '../../src/columns/column.ts'
 import { longAt } from '../../src/columns/cell.ts'
-import { assert, AssertionError } from '../../src/errors.ts'
+import { assert, AssertionError, unreachable } from '../../src/errors.ts'
 
 /** Confluent's frame: a zero, then the schema id as int32, big-endian. */
 const FRAME_BYTES = 5
@@ -64,6 +64,8 @@ export class AvroRowEncoder {
       case 'map':
       case 'struct':
         throw new AssertionError(`a result has no ${column.storage}`)
+      default:
+        unreachable(column)
     }
   }
 

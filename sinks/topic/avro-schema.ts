@@ -1,5 +1,5 @@
 import type { ColumnType, Field } from '../../src/columns/column-type.ts'
-import { AssertionError } from '../../src/errors.ts'
+import { AssertionError, unreachable } from '../../src/errors.ts'
 
 type Json = string | object
 
@@ -58,5 +58,7 @@ function avroType(type: ColumnType, name: string): Json {
     case 'map':
     case 'struct':
       throw new AssertionError(`a result has no ${type.kind}: its fields are keys and aggregates`)
+    default:
+      return unreachable(type)
   }
 }
