@@ -24,6 +24,7 @@ export type { KafkaOptions, KafkaSasl, KafkaTls } from './options.ts'
 export type { Lane } from './connection-pool.ts'
 export type { Admin, Message, Producer, ProducerConfig, Transaction } from './kafkajs.ts'
 export * from './requests.ts'
+export { resolveKafkaOptions } from './options.ts'
 export { type FaultContext, kafkaFault, protocolFault } from './faults.ts'
 export { isRetryableCode, protocolErrorName } from './protocol-error.ts'
 

@@ -1,6 +1,6 @@
 import * as zlib from 'node:zlib'
 import { decompress as decompressZstdInJs } from 'fzstd'
-import { messageOf, PipelineError } from '../errors.ts'
+import { messageOf, PipelineError, unreachable } from '../errors.ts'
 import { decompressLz4 } from './lz4.ts'
 import { decompressSnappy } from './snappy.ts'
 
@@ -13,6 +13,9 @@ export const BATCH_BYTES_MAX = 512 * 1024 * 1024
 /** Throws KAFKA_BATCH_CORRUPT, and KAFKA_BATCH_TOO_LARGE above BATCH_BYTES_MAX. `where` is for the message. */
 export function decompressBatch(codec: number, bytes: Uint8Array, where: string): Uint8Array {
   const name = CODECS[codec]
+  if (name === undefined) {
+    throw new PipelineError('KAFKA_BATCH_CORRUPT', `${where}: Kafka has no compression type ${codec}`)
+  }
   try {
     switch (name) {
       case 'none':
@@ -26,7 +29,7 @@ export function decompressBatch(codec: number, bytes: Uint8Array, where: string)
       case 'zstd':
         return decompressZstd(bytes)
       default:
-        throw new RangeError(`Kafka has no compression type ${codec}`)
+        return unreachable(name)
     }
   } catch (cause) {
     if (cause instanceof RangeError && /more than \d+ bytes|larger than/.test(cause.message)) {
@@ -41,7 +44,7 @@ export function decompressBatch(codec: number, bytes: Uint8Array, where: string)
     }
     throw new PipelineError(
       'KAFKA_BATCH_CORRUPT',
-      `${where}: ${name ?? codec} cannot decompress the batch: ${messageOf(cause)}`,
+      `${where}: ${name} cannot decompress the batch: ${messageOf(cause)}`,
       { cause },
     )
   }
