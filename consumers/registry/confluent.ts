@@ -44,11 +44,18 @@ const REFERENCES_MAX = 1_000
  * REGISTRY_UNREACHABLE and REGISTRY_UNAVAILABLE (retryable: they hold the input back), REGISTRY_TLS, REGISTRY_FORBIDDEN, and
  * REGISTRY_INVALID where no registry answers, which is retryable only where one answered before.
  */
-export function confluentRegistry(options: ConfluentRegistryOptions): Required<SchemaRegistry> {
-  return new ConfluentRegistry(options)
+export function confluentRegistry(options: ConfluentRegistryOptions): ConfluentRegistry {
+  return new HttpRegistry(options)
 }
 
-class ConfluentRegistry implements Required<SchemaRegistry> {
+export interface ConfluentRegistry extends Required<SchemaRegistry> {
+  /** The id of this schema under the subject; null where it is not registered there. Registers nothing. */
+  idOf(subject: string, schema: string): Promise<number | null>
+  /** The ids of all versions of the subject, ascending by version; empty where there is no such subject. */
+  idsOf(subject: string): Promise<readonly number[]>
+}
+
+class HttpRegistry implements ConfluentRegistry {
   readonly description: string
   readonly #http: RegistryHttp
   readonly #unknown: UnknownIds
@@ -92,6 +99,25 @@ class ConfluentRegistry implements Required<SchemaRegistry> {
     return registering
   }
 
+  async idOf(subject: string, schema: string): Promise<number | null> {
+    const answer = await this.#call('POST', `/subjects/${encodeURIComponent(subject)}`, { schema })
+    return answer === null ? null : this.#idIn(answer, subject)
+  }
+
+  async idsOf(subject: string): Promise<readonly number[]> {
+    const path = `/subjects/${encodeURIComponent(subject)}/versions`
+    const versions = await this.#call('GET', path)
+    if (versions === null) return []
+    if (!Array.isArray(versions)) throw this.#invalid(`its answer for ${subject} is no list of versions`)
+    const ids: number[] = []
+    for (const version of versions as readonly unknown[]) {
+      const answer = await this.#call('GET', `${path}/${String(version)}`)
+      // Deleted since.
+      if (answer !== null) ids.push(this.#idIn(answer, subject))
+    }
+    return ids
+  }
+
   async #askFor(id: number): Promise<string | null> {
     return this.#unknown.confirm(id, async () => {
       const answer = await this.#call('GET', `/schemas/ids/${id}`)
@@ -126,9 +152,13 @@ class ConfluentRegistry implements Required<SchemaRegistry> {
   }
 
   async #register(subject: string, schema: string): Promise<number> {
-    const path = `/subjects/${encodeURIComponent(subject)}`
-    const found = await this.#call('POST', path, { schema })
-    const answer = found ?? (await this.#call('POST', `${path}/versions`, { schema }, subject))
+    const found = await this.idOf(subject, schema)
+    if (found !== null) return found
+    const path = `/subjects/${encodeURIComponent(subject)}/versions`
+    return this.#idIn(await this.#call('POST', path, { schema }, subject), subject)
+  }
+
+  #idIn(answer: unknown, subject: string): number {
     const id = (answer as { id?: unknown } | null)?.id
     if (typeof id !== 'number') throw this.#invalid(`its answer for ${subject} has no schema id`)
     return id
