@@ -1,17 +1,18 @@
 /**
  * Seeds in bulk, without a test runner:
- *   npx node test/simulation/play.ts <first> <count> [--all]   stops at the first failure unless --all
+ *   npx node test/simulation/play.ts <first> <count> [--kafka] [--all]   stops at the first failure unless --all
  */
 import { describeFailure, runSeed } from './run-seed.ts'
 
 const [first, count] = process.argv.slice(2).map(Number)
+const kafka = process.argv.includes('--kafka')
 const all = process.argv.includes('--all')
 const started = performance.now()
 const totals: Record<string, number> = {}
 let failed = 0
 let steps = 0
 for (let seed = first!; seed < first! + count!; seed++) {
-  const outcome = await runSeed(seed)
+  const outcome = await runSeed(seed, { kafka })
   steps += outcome.result.steps
   for (const [kind, times] of Object.entries(outcome.result.counts))
     totals[kind] = (totals[kind] ?? 0) + times

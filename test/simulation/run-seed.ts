@@ -6,12 +6,20 @@ import {
   type SimulationOptions,
   type SimulationResult,
 } from '../../src/testing/simulation/simulation.ts'
+import { newestIncarnation, unreadInput } from '../../src/testing/simulation/at-rest.ts'
+import type { SimBroker } from '../../src/testing/simulation/sim-broker.ts'
+import type { SimKafkaOptions } from '../../src/testing/simulation/sim-kafka.ts'
 import { verifyChains } from '../../src/testing/simulation/verify-chains.ts'
 import { type RowsOfFile, verifyLake, verifySummary } from '../../src/testing/simulation/verify.ts'
+import {
+  verifyDeadLetters,
+  verifyTopics,
+  type VerifyTopicsOptions,
+} from '../../src/testing/simulation/verify-topics.ts'
 import { runPipeline } from '../../src/runtime/run-pipeline.ts'
 import { deltaFormat } from '../../sinks/delta/delta-format.ts'
 import { WRITER_SCHEMAS } from './reading-schema.ts'
-import { randomWorkload, type Workload } from './workload.ts'
+import { kafkaWorkload, type KafkaWorkload, randomWorkload, type Workload } from './workload.ts'
 
 export interface SeedOutcome {
   readonly seed: number
@@ -31,11 +39,14 @@ export interface SeedOptions {
   readonly adaptOracle?: (oracle: OracleResult, workload: Workload) => OracleResult
   readonly weather?: SimulationOptions['weather']
   readonly freshChance?: number | null
+  /** With a broker, outside topics, and mostly a group. */
+  readonly kafka?: boolean
 }
 
 /** Plays one seed and compares what it left with the oracle. */
 export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedOutcome> {
-  const workload = randomWorkload(seed)
+  const kafka = options.kafka === true ? kafkaWorkload(seed) : null
+  const workload = kafka ?? randomWorkload(seed)
   const { spec, partitions } = workload
   const oracle = computeOracle(spec, partitions)
   const result = await simulate({
@@ -48,16 +59,62 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     opensCircuit: oracle.opened.size > 0,
     weather: options.weather ?? null,
     freshChance: options.freshChance ?? null,
+    kafka: kafka === null ? null : kafkaOptions(kafka, oracle),
   })
   const failures = [...result.failures]
   if (failures.length === 0) {
     const rowsOfFile = await options.readFiles?.(result.objects)
     const expected = options.adaptOracle?.(oracle, workload) ?? oracle
-    failures.push(...verifyLake(spec, expected, result.objects, rowsOfFile))
+    const inTopic = kafka?.deadLetterTopic != null
+    failures.push(...verifyLake(spec, expected, result.objects, rowsOfFile, inTopic))
     failures.push(...verifyChains(result.objects, spec.name))
-    if (result.summary !== null) failures.push(...verifySummary(oracle, result.summary))
+    if (result.summary !== null) failures.push(...verifySummary(oracle, result.summary, inTopic))
+    if (kafka !== null && result.kafka !== null) {
+      result.kafka.broker.settle()
+      failures.push(...verifyTopics(topicsOf(kafka, oracle, result.objects, result.kafka.broker)))
+    }
   }
   return { seed, failures, result, oracle, workload }
+}
+
+function topicsOf(
+  { spec, deadLetterTopic }: KafkaWorkload,
+  oracle: OracleResult,
+  objects: ReadonlyMap<string, Uint8Array>,
+  broker: SimBroker,
+): VerifyTopicsOptions {
+  const incarnation = newestIncarnation(objects, spec.name)
+  return { spec, oracle, deadLetterTopic, read: (topic) => broker.committed(topic), incarnation }
+}
+
+function kafkaOptions(workload: KafkaWorkload, oracle: OracleResult): SimKafkaOptions {
+  const { spec, partitions, deadLetterTopic, added } = workload
+  const rowTables = { ...spec, tables: spec.tables.filter(({ layer }) => layer !== 'gold') }
+  const rowOracle = {
+    ...oracle,
+    tables: new Map([...oracle.tables].filter(([path]) => !path.startsWith('gold/'))),
+  }
+  return {
+    // Where the breaker opens no process can go on.
+    isShared: workload.isShared && oracle.opened.size === 0,
+    deadLetterTopic,
+    hasTopics: (spec.topics ?? []).length > 0,
+    added,
+    atRest: (objects, broker) => {
+      const unread = unreadInput(objects, spec, { partitions })
+      if (unread.length > 0) return unread
+      const rows = withoutGold(objects)
+      return [
+        ...verifyLake(rowTables, rowOracle, rows, undefined, deadLetterTopic !== null),
+        ...verifyDeadLetters(topicsOf(workload, oracle, objects, broker)),
+      ]
+    },
+  }
+}
+
+/** Results wait for the end of the input: the others are there as soon as all is read. */
+function withoutGold(objects: ReadonlyMap<string, Uint8Array>): ReadonlyMap<string, Uint8Array> {
+  return new Map([...objects].filter(([key]) => !key.startsWith('gold/')))
 }
 
 const TRACE_LINES = 100
@@ -65,10 +122,11 @@ const FAILURES_SHOWN = 10
 
 /** What a person needs to go on from a seed that fails. */
 export function describeFailure(outcome: SeedOutcome): string {
-  const { seed, failures } = outcome
+  const { seed, failures, result } = outcome
+  const world = result.kafka === null ? '' : 'MILLRACE_KAFKA=1 '
   return [
     `seed ${seed} fails. To repeat it:`,
-    `  MILLRACE_SEED=${seed} npx vitest run test/simulation/simulation.test.ts`,
+    `  ${world}MILLRACE_SEED=${seed} npx vitest run test/simulation/simulation.test.ts`,
     ...failures.slice(0, FAILURES_SHOWN).map((failure) => `- ${failure}`),
     ...(failures.length > FAILURES_SHOWN ? [`- … and ${failures.length - FAILURES_SHOWN} more`] : []),
     ...traceOf(outcome),

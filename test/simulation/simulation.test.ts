@@ -4,43 +4,49 @@ import { describeFailure, runSeed } from './run-seed.ts'
 
 /**
  * Random pipelines over random input, run by several processes at once that crash, sleep and lose answers; what they leave must be what the
- * oracle says. MILLRACE_SEEDS=n runs n seeds, MILLRACE_FIRST_SEED=n begins there, MILLRACE_SEED=n runs that one alone.
+ * oracle says: in lakes alone, and in worlds with a Kafka, where they form a group and write to topics. MILLRACE_SEEDS=n runs n seeds of each,
+ * MILLRACE_FIRST_SEED=n begins there, MILLRACE_SEED=n runs that one alone, with MILLRACE_KAFKA=1 in the world with a Kafka.
  */
-const { MILLRACE_SEED, MILLRACE_SEEDS, MILLRACE_FIRST_SEED } = process.env
+const { MILLRACE_SEED, MILLRACE_SEEDS, MILLRACE_FIRST_SEED, MILLRACE_KAFKA } = process.env
 const only = MILLRACE_SEED === undefined ? null : Number(MILLRACE_SEED)
 const first = Number(MILLRACE_FIRST_SEED ?? 1)
 const count = Number(MILLRACE_SEEDS ?? 300)
 /** One test holds so many seeds: a test of its own for each would cost more than the seed. */
 const SEEDS_A_TEST = 25
 
-async function play(seed: number): Promise<void> {
-  const outcome = await runSeed(seed)
+async function play(seed: number, kafka: boolean): Promise<void> {
+  const outcome = await runSeed(seed, { kafka })
   if (outcome.failures.length > 0) expect.fail(describeFailure(outcome))
 }
 
 // Not by `runIf`: with CI set a test that is skipped is a failure, and these two are never wanted together.
-if (only !== null) it(`seed ${only} gives what the oracle says`, () => play(only))
+if (only !== null) it(`seed ${only} gives what the oracle says`, () => play(only, MILLRACE_KAFKA === '1'))
 else describe('seeds', allSeeds)
 
 function allSeeds(): void {
-  for (const { seed, story } of REGRESSIONS) {
-    it(`seed ${seed}: ${story}`, () => play(seed))
+  for (const { seed, story, kafka = false } of REGRESSIONS) {
+    it(`seed ${seed}: ${story}`, () => play(seed, kafka))
   }
 
-  for (let from = first; from < first + count; from += SEEDS_A_TEST) {
-    const to = Math.min(from + SEEDS_A_TEST, first + count)
-    it(`seeds ${from} to ${to - 1} give what the oracle says`, {
-      timeout: SEEDS_A_TEST * 10_000,
-    }, async () => {
-      for (let seed = from; seed < to; seed++) await play(seed)
-    })
+  for (const kafka of [false, true]) {
+    const world = kafka ? ' of a world with a Kafka' : ''
+    for (let from = first; from < first + count; from += SEEDS_A_TEST) {
+      const to = Math.min(from + SEEDS_A_TEST, first + count)
+      it(`seeds ${from} to ${to - 1}${world} give what the oracle says`, {
+        timeout: SEEDS_A_TEST * 10_000,
+      }, async () => {
+        for (let seed = from; seed < to; seed++) await play(seed, kafka)
+      })
+    }
   }
 
   it('a seed runs the same way each time', async () => {
     for (const seed of [3, 14, 15]) {
-      const once = await runSeed(seed)
-      const again = await runSeed(seed)
-      expect(again.result.trace).toEqual(once.result.trace)
+      for (const kafka of [false, true]) {
+        const once = await runSeed(seed, { kafka })
+        const again = await runSeed(seed, { kafka })
+        expect(again.result.trace).toEqual(once.result.trace)
+      }
     }
   })
 
@@ -49,6 +55,16 @@ function allSeeds(): void {
     for (let seed = 1; seed <= 60; seed++) {
       const { result } = await runSeed(seed)
       for (const [kind, times] of Object.entries(result.counts)) counts[kind] = (counts[kind] ?? 0) + times
+    }
+    for (const [kind, times] of Object.entries(counts)) expect(times, kind).toBeGreaterThan(0)
+  })
+
+  it('meets every trouble of groups and transactions', async () => {
+    const counts: Record<string, number> = {}
+    for (let seed = 1; seed <= 60; seed++) {
+      const { kafka } = (await runSeed(seed, { kafka: true })).result
+      for (const [kind, times] of Object.entries({ ...kafka!.broker.counts, ...kafka!.group.counts }))
+        counts[kind] = (counts[kind] ?? 0) + times
     }
     for (const [kind, times] of Object.entries(counts)) expect(times, kind).toBeGreaterThan(0)
   })

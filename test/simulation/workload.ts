@@ -1,7 +1,7 @@
 import { Prng } from '../../src/testing/simulation/prng.ts'
 import type { SimPartition } from '../../src/testing/simulation/sim-source.ts'
 import type { OraclePartition, OracleRecord, Row } from '../../src/testing/oracle/oracle.ts'
-import type { PipelineSpec } from '../../src/topology/node.ts'
+import type { PipelineSpec, TopicNode } from '../../src/topology/node.ts'
 import { randomPipeline } from './random-pipeline.ts'
 import { decodeReading, encodeReading, framed, SCHEMA_ID } from './reading-schema.ts'
 
@@ -9,6 +9,55 @@ import { decodeReading, encodeReading, framed, SCHEMA_ID } from './reading-schem
 export interface Workload {
   readonly spec: PipelineSpec
   readonly partitions: readonly (SimPartition & OraclePartition)[]
+}
+
+/** A workload with what a Kafka adds to it. */
+export interface KafkaWorkload extends Workload {
+  readonly isShared: boolean
+  readonly deadLetterTopic: string | null
+  /** Ids of partitions that are added while the pipeline runs. */
+  readonly added: ReadonlySet<string>
+}
+
+/** The workload of the seed, with outside topics and partitions that come later. */
+export function kafkaWorkload(seed: number): KafkaWorkload {
+  const random = new Prng(seed ^ 0x6b61fca)
+  const { spec, partitions } = randomWorkload(seed)
+  const aggregates = spec.tables.flatMap(({ input }) => (input.kind === 'aggregate' ? [input] : []))
+  const topics = aggregates
+    .filter(() => random.chance(0.6))
+    .map((input, i): TopicNode => ({ kind: 'topic', name: `results_${i}`, input }))
+  const inTopic = new Set(topics.map(({ input }) => input))
+  // Some results go to a topic alone.
+  const tables = spec.tables.filter(
+    ({ input }) => input.kind !== 'aggregate' || !inTopic.has(input) || random.chance(0.7),
+  )
+  const isShared = random.chance(0.75)
+  return {
+    spec: { ...spec, topics, tables: tables.length > 0 ? tables : spec.tables },
+    partitions,
+    isShared,
+    deadLetterTopic: random.chance(0.7) ? 'letters' : null,
+    added: isShared && random.chance(0.5) ? latePartitions(spec, partitions) : new Set(),
+  }
+}
+
+/**
+ * The last partition, where it may come late without changing a result: all its rows lie after those of the others, and its topic is
+ * one that was there before. (Windows that the others have closed would else be missed, as in any Kafka.)
+ */
+function latePartitions(spec: PipelineSpec, partitions: Workload['partitions']): ReadonlySet<string> {
+  const last = partitions.at(-1)
+  const others = partitions.slice(0, -1)
+  if (last === undefined || !others.some(({ topic }) => topic === last.topic)) return new Set()
+  const timesOf = ({ records }: OraclePartition): number[] =>
+    records.flatMap(({ decoded }) => {
+      const value = decoded.kind === 'row' ? decoded.row[spec.source.eventTime ?? ''] : null
+      if (typeof value === 'bigint') return [Number(value / 1000n)]
+      return typeof value === 'number' ? [value] : []
+    })
+  const newestMs = Math.max(...others.flatMap(timesOf))
+  return timesOf(last).every((timeMs) => timeMs > newestMs) ? new Set([last.id]) : new Set()
 }
 
 export function randomWorkload(seed: number): Workload {

@@ -48,6 +48,8 @@ export interface OracleLetter {
 export interface OracleResult {
   /** By path. Silver rows are without `_processed_at`, gold rows without `revision`. */
   readonly tables: ReadonlyMap<string, readonly Cells[]>
+  /** Rows of the output topics, as those of gold tables. */
+  readonly topics: ReadonlyMap<string, readonly Cells[]>
   readonly deadLetters: readonly OracleLetter[]
   readonly records: number
   readonly late: Readonly<Record<string, number>>
@@ -103,6 +105,7 @@ function isOpen(breaker: CircuitBreakerSpec | null, failed: readonly boolean[], 
 class Books implements OracleResult {
   readonly spec: PipelineSpec
   readonly tables: ReadonlyMap<string, Cells[]>
+  readonly topics: ReadonlyMap<string, Cells[]>
   readonly deadLetters: OracleLetter[] = []
   readonly late: Record<string, number> = {}
   readonly dropped: Record<string, number> = {}
@@ -113,6 +116,7 @@ class Books implements OracleResult {
   constructor(spec: PipelineSpec) {
     this.spec = spec
     this.tables = new Map(spec.tables.map((table) => [`${table.layer}/${table.name}`, []]))
+    this.topics = new Map((spec.topics ?? []).map(({ name }) => [name, []]))
   }
 
   addToPane(node: AggregateNode, { row, timeMs }: Passing): void {
@@ -126,21 +130,20 @@ class Books implements OracleResult {
   }
 
   writeGold(): void {
-    for (const { name, input: node } of this.spec.tables) {
-      if (node.kind !== 'aggregate') continue
-      const schema = schemaOf(node.input)
-      for (const pane of this.#panes.get(node)?.values() ?? []) {
-        this.tables.get(`gold/${name}`)!.push({
-          ...Object.fromEntries(
-            node.keyBy.map((field, i) => [field, cellOfField(schema, field, pane.key[i])]),
-          ),
-          window_start: String(BigInt(pane.startMs) * 1000n),
-          window_end: String(BigInt(pane.startMs + node.window.sizeMs) * 1000n),
-          ...Object.fromEntries(
-            node.aggregates.map((one) => [one.name, aggregateOf(one, schema, pane.rows)]),
-          ),
-        })
-      }
+    for (const { name, input } of this.spec.tables)
+      if (input.kind === 'aggregate') this.#writeResults(input, this.tables.get(`gold/${name}`)!)
+    for (const { name, input } of this.spec.topics ?? []) this.#writeResults(input, this.topics.get(name)!)
+  }
+
+  #writeResults(node: AggregateNode, rows: Cells[]): void {
+    const schema = schemaOf(node.input)
+    for (const pane of this.#panes.get(node)?.values() ?? []) {
+      rows.push({
+        ...Object.fromEntries(node.keyBy.map((field, i) => [field, cellOfField(schema, field, pane.key[i])])),
+        window_start: String(BigInt(pane.startMs) * 1000n),
+        window_end: String(BigInt(pane.startMs + node.window.sizeMs) * 1000n),
+        ...Object.fromEntries(node.aggregates.map((one) => [one.name, aggregateOf(one, schema, pane.rows)])),
+      })
     }
   }
 }
@@ -199,6 +202,7 @@ class RecordWalk {
         tables.get(`silver/${name}`)!.push(cellsOf(schemaOf(input as RowNode), passing.row))
       }
     }
+    for (const { input } of spec.topics ?? []) this.#through(input)
     return source.watermark === null ? watermarkMs : Math.max(watermarkMs, timeMs - source.watermark.boundMs)
   }
 

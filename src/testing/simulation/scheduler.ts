@@ -45,7 +45,7 @@ export class SimProcess {
     this.name = name
   }
 
-  /** A port call: settles when the scheduler says so; never, once the process has crashed. */
+  /** A port call: settles when the scheduler says so; never, once the process is no more. */
   call<T>(
     kind: OperationKind,
     label: string,
@@ -53,7 +53,7 @@ export class SimProcess {
     show: (result: T) => string = () => 'ok',
     dueMs = 0,
   ): Promise<T> {
-    if (this.state === 'crashed') return new Promise<T>(() => {})
+    if (this.state !== 'alive') return new Promise<T>(() => {})
     return new Promise<T>((resolve, reject) => {
       this.#scheduler.enqueue({
         process: this,

@@ -1,6 +1,8 @@
 import { PipelineError } from '../../errors.ts'
 import type {
+  GroupOffset,
   Header,
+  Membership,
   PartitionReader,
   ReadResult,
   RecordBatch,
@@ -42,9 +44,23 @@ export interface SimSourceOptions {
   readonly stopAfter: number | null
 }
 
+/** What a source has of the broker that its records lie on. */
+export interface SimSourceKafka {
+  /** Present where processes share the source. It is live then: after the last record comes silence, and no end. */
+  readonly membership?: Membership
+  /** Partitions that are there by now. */
+  partitions(): ReadonlySet<string>
+  /** Waits for records, as a fetch does. */
+  wait(): Promise<void>
+  groupOffset(partition: SourcePartition, offset: number): GroupOffset
+  showPublished(offset: GroupOffset): void
+}
+
 /** One process's way to the recording. */
 export class SimSource implements Source {
   readonly description = 'simulated source'
+  readonly membership?: Membership
+  readonly #kafka: SimSourceKafka | null
   readonly #process: SimProcess
   readonly #recording: SimRecording
   readonly #options: SimSourceOptions
@@ -55,7 +71,15 @@ export class SimSource implements Source {
   /** Records handed out to this process. */
   delivered = 0
 
-  constructor(process: SimProcess, recording: SimRecording, options: SimSourceOptions, random: Prng) {
+  constructor(
+    process: SimProcess,
+    recording: SimRecording,
+    options: SimSourceOptions,
+    random: Prng,
+    kafka: SimSourceKafka | null,
+  ) {
+    if (kafka?.membership !== undefined) this.membership = kafka.membership
+    this.#kafka = kafka
     this.#process = process
     this.#recording = recording
     this.#options = options
@@ -64,20 +88,35 @@ export class SimSource implements Source {
   }
 
   partitions(): Promise<readonly SourcePartition[]> {
-    return this.#process.call('read', 'partitions', () =>
-      this.#recording.partitions.map(({ id, topic, partition }) => ({ id, topic, partition })),
-    )
+    return this.#process.call('read', 'partitions', () => {
+      const present = this.#kafka?.partitions()
+      return this.#recording.partitions
+        .filter(({ id }) => present?.has(id) ?? true)
+        .map(({ id, topic, partition }) => ({ id, topic, partition }))
+    })
+  }
+
+  groupOffset(partition: SourcePartition, position: string): GroupOffset | null {
+    const { records } = this.#partitionOf(partition)
+    const last = records[indexOf(this.#partitionOf(partition), position) - 1]
+    return last === undefined ? null : (this.#kafka?.groupOffset(partition, last.offset + 1) ?? null)
+  }
+
+  showPublished(offset: GroupOffset): void {
+    this.#kafka?.showPublished(offset)
   }
 
   async open(partition: SourcePartition, position: string | null): Promise<PartitionReader> {
-    const source = this.#recording.partitions.find(({ id }) => id === partition.id)
-    if (source === undefined) throw new PipelineError('SIM_NO_PARTITION', `no partition ${partition.id}`)
+    const source = this.#partitionOf(partition)
     await this.#process.call('read', `open ${partition.id} at ${position}`, () => undefined)
     let next = indexOf(source, position)
+    let isClosed = false
     this.#moveTo(source, next)
     return {
-      read: (recordsMax) =>
-        this.#process.call(
+      read: async (recordsMax) => {
+        if (this.#isLive && next >= source.records.length) await this.#kafka!.wait()
+        if (isClosed) return { kind: 'stop' }
+        return this.#process.call(
           'read',
           `read ${partition.id} at ${next}`,
           () => {
@@ -87,8 +126,10 @@ export class SimSource implements Source {
             return result
           },
           (result) => (result.kind === 'records' ? `${result.batch.count} records` : result.kind),
-        ),
+        )
+      },
       close: () => {
+        isClosed = true
         this.#nextArrivalMs.delete(source.id)
         return Promise.resolve()
       },
@@ -97,6 +138,16 @@ export class SimSource implements Source {
 
   close(): Promise<void> {
     return Promise.resolve()
+  }
+
+  get #isLive(): boolean {
+    return this.membership !== undefined
+  }
+
+  #partitionOf({ id }: SourcePartition): SimPartition {
+    const found = this.#recording.partitions.find((partition) => partition.id === id)
+    if (found === undefined) throw new PipelineError('SIM_NO_PARTITION', `no partition ${id}`)
+    return found
   }
 
   #endOf({ records }: SimPartition): number {
@@ -118,6 +169,7 @@ export class SimSource implements Source {
   #read(partition: SimPartition, from: number, recordsMax: number): ReadResult {
     const { quietChance, batchSizes, isOrdered } = this.#options
     const end = this.#endOf(partition)
+    if (from >= end && this.#isLive) return { kind: 'quiet', arrivalClockMs: this.#deliveredMs }
     if (from >= end) return { kind: end < partition.records.length ? 'stop' : 'end' }
     const nextMs = partition.records[from]!.arrivalMs
     const othersMs = isOrdered ? this.#othersMs(partition) : Infinity

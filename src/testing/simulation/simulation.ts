@@ -4,15 +4,10 @@ import type { FlushLimits, RunBindings, RunSummary } from '../../runtime/binding
 import type { PipelineSpec } from '../../topology/node.ts'
 import { Prng } from './prng.ts'
 import { QuietLog } from './quiet-log.ts'
-import {
-  DENIED,
-  DISTURBANCES,
-  type DisturbanceCounts,
-  type SimProcess,
-  SimScheduler,
-  type Weather,
-} from './scheduler.ts'
+import { randomFlush, randomWeather } from './random-weather.ts'
+import { DENIED, type DisturbanceCounts, type SimProcess, SimScheduler, type Weather } from './scheduler.ts'
 import { SimClock, SimEntropy } from './sim-clock.ts'
+import { SimKafka, type SimKafkaOptions } from './sim-kafka.ts'
 import { type SimRecording, SimRegistry, SimSource } from './sim-source.ts'
 import { SimObjects, SimStore } from './sim-store.ts'
 
@@ -31,11 +26,14 @@ export interface SimulationOptions {
   readonly opensCircuit: boolean
   /** That a process begins a new incarnation. Null: drawn from the seed. */
   readonly freshChance: number | null
+  /** Null: the input is a recording, and there is no broker. */
+  readonly kafka: SimKafkaOptions | null
 }
 
 export interface SimulationResult {
   /** The whole store when everything is done. */
   readonly objects: ReadonlyMap<string, Uint8Array>
+  readonly kafka: SimKafka | null
   /** Of the process that found everything done, or null where none did. */
   readonly summary: RunSummary | null
   /** What must never happen, as sentences. */
@@ -49,6 +47,7 @@ export interface SimulationResult {
 const START_MS = 1_800_000_000_000
 const STORM_STEPS_MAX = 3_000
 const CALM_STEPS_MAX = 60_000
+const REST_STEPS_MAX = 30_000
 const FINAL_ATTEMPTS_MAX = 12
 /** What a start meets where one with --fresh was interrupted; only another one with --fresh goes on. */
 const SEALED = 'INCARNATION_SEALED'
@@ -71,7 +70,11 @@ class Simulation {
   readonly #freshChance: number
   readonly #initialProcesses: number
   readonly #stopChance: number
+  readonly #kafka: SimKafka | null
   #calm = false
+  #hasFresh = false
+  /** Processes form a group. In the end one does everything alone. */
+  #isShared: boolean
   /** Of the error with which the last process to end has ended. */
   #lastCode: string | null = null
   #last: RunSummary | null = null
@@ -84,9 +87,13 @@ class Simulation {
     this.#freshChance = options.freshChance ?? freshChance
     this.#initialProcesses = this.#random.pick([1, 1, 2, 3])
     this.#stopChance = this.#random.chance(0.2) ? 0.3 : 0
-    const weather = options.weather ?? randomWeather(this.#random)
+    this.#isShared = options.kafka?.isShared ?? false
+    const weather = options.weather ?? randomWeather(this.#random, options.kafka !== null)
     this.#scheduler = new SimScheduler(this.#random.fork(), weather, START_MS)
     this.#scheduler.spawn = () => this.#spawn()
+    const { kafka, recording } = options
+    this.#kafka =
+      kafka === null ? null : new SimKafka(new Prng(options.seed ^ 0x6b61), this.#scheduler, recording, kafka)
   }
 
   async play(): Promise<void> {
@@ -103,6 +110,7 @@ class Simulation {
   result(): SimulationResult {
     return {
       objects: this.#objects.objects,
+      kafka: this.#kafka,
       summary: this.#summary,
       failures: this.#failures,
       trace: this.#scheduler.trace,
@@ -118,7 +126,8 @@ class Simulation {
     let stepsLeft = this.#random.integer(50, STORM_STEPS_MAX)
     for (let i = 0; i <= restarts && stepsLeft > 0; i++) {
       const before = this.#scheduler.steps
-      await this.#scheduler.run(stepsLeft)
+      // A group goes on for ever: its members come one by one.
+      await this.#scheduler.run(this.#isShared ? Math.ceil(stepsLeft / (restarts + 1 - i)) : stepsLeft)
       stepsLeft -= this.#scheduler.steps - before
       if (i < restarts && stepsLeft > 0) this.#spawn()
     }
@@ -127,7 +136,9 @@ class Simulation {
   async #finish(): Promise<void> {
     this.#calm = true
     this.#scheduler.becalm()
+    this.#kafka?.becalm()
     if (this.#random.chance(0.5)) this.#spawn()
+    if (this.#isShared) await this.#rest()
     if (!(await this.#scheduler.run(CALM_STEPS_MAX)))
       return this.#fail('no progress: processes run on and on')
     this.#scheduler.land(this.#random.integer(0, this.#scheduler.flightsCount))
@@ -141,6 +152,34 @@ class Simulation {
       if (this.#lastCode === CIRCUIT_OPEN) return
     }
     this.#fail('no undisturbed process came to the end')
+  }
+
+  /** A group in calm weather: everything is published while it runs on. Then its members are asked to stop. */
+  async #rest(): Promise<void> {
+    const { atRest } = this.#options.kafka!
+    const lacking = (): readonly string[] => atRest(this.#objects.objects, this.#kafka!.broker)
+    const isAlive = (): boolean => this.#scheduler.processes.some(({ state }) => state === 'alive')
+    let isResting = false
+    for (
+      let attempt = 0;
+      attempt < FINAL_ATTEMPTS_MAX && !isResting && this.#failures.length === 0;
+      attempt++
+    ) {
+      if (!isAlive()) this.#spawn()
+      const isOver = await this.#scheduler.run(REST_STEPS_MAX, () => lacking().length === 0)
+      isResting = isOver && isAlive()
+      // Members of a replaced incarnation hear of it with their next record only: whoever begins a new one stops them.
+      if (!isOver && this.#hasFresh) await this.#stopAll()
+      else if (!isOver) break
+    }
+    if (!isResting) for (const what of lacking()) this.#fail(`at rest: ${what}`)
+    this.#isShared = false
+    await this.#stopAll()
+  }
+
+  async #stopAll(): Promise<void> {
+    for (const process of this.#scheduler.processes) process.stop.abort()
+    if (!(await this.#scheduler.run(CALM_STEPS_MAX))) this.#fail('no progress: a stop takes for ever')
   }
 
   /** Whatever still arrives, one more start finds nothing to do and changes nothing. */
@@ -178,7 +217,10 @@ class Simulation {
     const random = this.#random.fork()
     const fresh = this.#calm ? this.#lastCode === SEALED : random.chance(this.#freshChance)
     this.#lastCode = null
-    if (fresh) scheduler.say(`${process.name} begins a new incarnation`)
+    if (fresh) {
+      this.#hasFresh = true
+      scheduler.say(`${process.name} begins a new incarnation`)
+    }
     void this.#run(process, this.#bindings(process, random, fresh))
     return process
   }
@@ -190,7 +232,9 @@ class Simulation {
       summary = await this.#options.run(this.#options.spec, bindings)
       // A stop does not wait for a read of a source that may be silent for hours.
       const stopped = summary.outcome === 'stopped'
-      const pending = scheduler.pendingOf(process).filter((label) => !stopped || !label.startsWith('read '))
+      const pending = scheduler
+        .pendingOf(process)
+        .filter((label) => !label.startsWith('show ') && (!stopped || !label.startsWith('read ')))
       // A loser may leave uploads behind: their names are its own.
       if (pending.length > 0 && summary.outcome !== 'lost')
         this.#fail(`${process.name} ended (${summary.outcome}) before: ${pending.join('; ')}`)
@@ -226,6 +270,7 @@ class Simulation {
     const { recording, schemas, format } = this.#options
     const store = new SimStore(process, this.#objects)
     const stopAfter = !this.#calm && random.chance(this.#stopChance) ? random.integer(0, 60) : null
+    const clock = new SimClock(process, this.#scheduler)
     const source = new SimSource(
       process,
       recording,
@@ -233,64 +278,33 @@ class Simulation {
         quietChance: random.pick([0, 0.1, 0.4]),
         batchSizes: random.pick([[1], [1, 2, 7], [7, 1000], [1000]]),
         isOrdered: random.chance(0.5),
-        stopAfter,
+        stopAfter: this.#isShared ? null : stopAfter,
       },
       random.fork(),
+      this.#kafka?.sourceOf(process, clock, this.#isShared) ?? null,
     )
     return {
       source,
       registry: new SimRegistry(process, schemas),
       lake: store,
       format: format(store),
-      clock: new SimClock(process, this.#scheduler),
+      clock,
       entropy: new SimEntropy(process.name, random.fork()),
       log: new QuietLog((line) => this.#scheduler.say(`${process.name} log: ${line}`)),
-      flush: randomFlush(random),
+      flush: this.#flush(random),
+      ...this.#kafka?.bindingsOf(process, clock),
       fresh,
       signal: process.stop.signal,
       onProgress: null,
     }
   }
 
+  #flush(random: Prng): FlushLimits {
+    const flush = randomFlush(random)
+    return this.#isShared ? { ...flush, everyMs: random.pick([5, 100, 1_000]) } : flush
+  }
+
   #fail(what: string): void {
     this.#failures.push(what)
-  }
-}
-
-function randomFlush(random: Prng): FlushLimits {
-  return {
-    rowsMax: random.chance(0.2) ? 1000 : random.integer(1, 50),
-    bytesMax: random.chance(0.2) ? random.integer(100, 3_000) : 1_000_000,
-    everyMs: random.chance(0.2) ? random.pick([5, 100]) : null,
-    batchRecordsMax: random.pick([1, 3, 10, 100]),
-  }
-}
-
-function randomWeather(random: Prng): Weather {
-  // Each seed has its own climate: some disturbances are left out, so that the others are seen alone.
-  const weights = Object.fromEntries(
-    DISTURBANCES.map((kind) => [kind, random.chance(0.35) ? 0 : random.unit()]),
-  ) as Record<(typeof DISTURBANCES)[number], number>
-  if (Object.values(weights).every((weight) => weight === 0)) weights['crash-after'] = 1
-  return {
-    disturbance: random.pick([0.01, 0.03, 0.1, 0.3]),
-    disturbancesMax: random.pick([2, 5, 10, 40]),
-    spawnsMax: random.integer(0, 6),
-    stickiness: random.pick([0, 0.5, 0.9, 0.97]),
-    slow: random.pick([
-      null,
-      null,
-      'merge-0',
-      'merge-0',
-      '_delta_log',
-      'dead_letters',
-      'silver/',
-      '_staged',
-      '-0',
-    ]),
-    slowness: random.pick([0.9, 0.97, 0.999]),
-    landing: random.pick([0.01, 0.05, 0.3]),
-    stepMsMax: random.pick([0, 2, 50]),
-    weights,
   }
 }

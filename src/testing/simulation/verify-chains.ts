@@ -62,6 +62,7 @@ interface ChainRecord {
   readonly claim: number
   readonly nonce: string
   readonly files: Readonly<Record<string, readonly { readonly path: string }[]>>
+  readonly outbox?: { readonly key: string } | null
   readonly work: {
     readonly type: 'partition' | 'merge'
     readonly dedupe?: readonly string[]
@@ -78,7 +79,7 @@ function readChains(objects: ReadonlyMap<string, Uint8Array>, pipeline: string):
   >()
   for (const key of [...objects.keys()].sort()) {
     const match = /^_millrace\/([^/]+)\/(\d+)\/([^/]+)\/(\d+)\.json$/.exec(key)
-    if (match === null || match[1] !== pipeline || match[3] === '_staged') continue
+    if (match === null || match[1] !== pipeline || match[3]!.startsWith('_')) continue
     const name = `${match[2]}/${match[3]}`
     const epoch = Number(match[4])
     let chain = chains.get(name)
@@ -113,7 +114,7 @@ function withoutSleepers<T extends Chain>(chain: T): T {
 
 function stagedKeys(record: ChainRecord): readonly string[] {
   const { dedupe, partials, snapshot } = record.work
-  return [...(dedupe ?? []), partials, snapshot?.key].filter((key) => key != null)
+  return [...(dedupe ?? []), partials, snapshot?.key, record.outbox?.key].filter((key) => key != null)
 }
 
 /** The merge folds each source epoch once and in order; and nothing that was not recorded. */
