@@ -70,6 +70,8 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
         bytes += chunk.length
         if (bytes >= fault.afterBytes) request.socket.resetAndDestroy()
       })
+      // A shorter one is cut at its end.
+      request.once('end', () => request.socket.resetAndDestroy())
       return
     }
     const passed = { ...headers }
@@ -114,6 +116,9 @@ function pass(answer: http.IncomingMessage, response: http.ServerResponse, fault
         if (left <= 0 && fault.kind === 'cut-answer') response.socket?.resetAndDestroy()
       })
       left -= chunk.length
+    })
+    answer.once('end', () => {
+      if (left > 0 && fault.kind === 'cut-answer') response.socket?.resetAndDestroy()
     })
     return
   }
