@@ -49,19 +49,15 @@ const SCALARS: readonly { readonly type: ColumnType; readonly value: fc.Arbitrar
   decimal(38, 10),
 ]
 
-const oneField = fc
-  .constantFrom(...SCALARS)
-  .chain(({ type, value }) =>
-    fc
-      .boolean()
-      .chain((nullable) =>
-        fc.record({
-          type: fc.constant(type),
-          nullable: fc.constant(nullable),
-          value: nullable ? fc.option(value) : value,
-        }),
-      ),
-  )
+const oneField = fc.constantFrom(...SCALARS).chain(({ type, value }) =>
+  fc.boolean().chain((nullable) =>
+    fc.record({
+      type: fc.constant(type),
+      nullable: fc.constant(nullable),
+      value: nullable ? fc.option(value) : value,
+    }),
+  ),
+)
 
 describe('a row of a topic', () => {
   test('is what avsc reads from it by the schema that is registered', () => {
