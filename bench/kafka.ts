@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { Kafka, logLevel, Partitioners } from 'kafkajs'
 import { createTopic, startKafka } from '../test/parts/kafka.ts'
-import { startS3 } from '../test/parts/s3.ts'
+import { freshBucket, startS3 } from '../test/parts/s3.ts'
 import { tripBatches } from './trips.ts'
 
 const PARTITIONS = 8
@@ -25,7 +25,7 @@ const store = await startS3()
 try {
   await createTopic(broker.brokers, 'trips', { partitions: PARTITIONS })
   await produce(broker.brokers)
-  const bucket = await store.freshBucket()
+  const bucket = await freshBucket(store)
   const job = fileURLToPath(new URL('kafka-job.ts', import.meta.url))
   const { stdout } = await promisify(execFile)(process.execPath, [job], {
     env: {

@@ -11,6 +11,7 @@ import {
   pipeline,
   silver,
   stream,
+  topic,
   tumbling,
 } from 'millrace'
 import { CleanFrame } from './schemas/clean-frame.ts'
@@ -81,6 +82,8 @@ export default pipeline({
     gold('device_hours', deviceHours),
     gold('spreading_days', spreadingDays),
   ],
+  // For those who want each result as it is ready. A replay leaves topics out.
+  topics: [topic('frames.device-hours', deviceHours)],
 })
 
 /** SF12BW125 is 12. What it throws makes a dead letter of the row, reason 'processing'. */

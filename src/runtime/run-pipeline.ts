@@ -103,7 +103,6 @@ class PipelineRun {
 
   async #run(): Promise<RunSummary> {
     const { source, lake } = this.#bindings
-    this.#refuseUnbound()
     const partitions = await retrying(this.#retry, `partitions of ${source.description}`, () =>
       source.partitions(),
     )
@@ -168,17 +167,6 @@ class PipelineRun {
       state: this.#state,
       membership,
     })
-  }
-
-  #refuseUnbound(): void {
-    const { outbox = null } = this.#bindings
-    const topics = this.#spec.topics ?? []
-    if (topics.length === 0 || outbox !== null) return
-    throw new PipelineError(
-      'TOPICS_UNBOUND',
-      `pipeline ${this.#spec.name} writes to ${topics.map(({ name }) => name).join(', ')}, and run() was not told where`,
-      { advice: 'Give it topics: kafkaTopics({ brokers, registry }).' },
-    )
   }
 
   #chain(context: TaskContext, task: string): Chain {

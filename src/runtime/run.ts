@@ -68,6 +68,7 @@ export async function run(pipeline: PipelineSpec, options: RunOptions): Promise<
     })
   }
   countRun()
+  refuseUnbound(pipeline, options)
   const { source, lake, topics, deadLetters, onProgress } = options
   const { fresh = isSet('MILLRACE_FRESH'), acceptLoss = isSet('MILLRACE_ACCEPT_LOSS') } = options
   const stopWithinMs = options.stopWithin ?? STOP_WITHIN_MS
@@ -103,6 +104,19 @@ export async function run(pipeline: PipelineSpec, options: RunOptions): Promise<
   } finally {
     stop.release()
   }
+}
+
+/** Only a replay leaves topics out: there it says so. */
+function refuseUnbound({ name, topics = [] }: PipelineSpec, options: RunOptions): void {
+  if (topics.length === 0 || options.topics !== undefined) return
+  const names = topics.map((topic) => topic.name).join(', ')
+  throw new PipelineError(
+    'TOPICS_UNBOUND',
+    `pipeline ${name} writes to ${names}, and run() was not told where`,
+    {
+      advice: 'Give it topics: kafkaTopics({ brokers, registry }).',
+    },
+  )
 }
 
 /** What `millrace run --fresh` and `--accept-loss` set for the program that they start. */
