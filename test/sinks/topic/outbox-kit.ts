@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import kafkajs, { type Kafka } from 'kafkajs'
-import { KafkaClient, type KafkaWorld, type RawRequest } from '../../../src/kafka/client.ts'
+import { body, KafkaClient, type KafkaWorld, type RawRequest } from '../../../src/kafka/client.ts'
+import { WireReader } from '../../../src/kafka/wire.ts'
 import { KafkaOutbox } from '../../../sinks/topic/kafka-outbox.ts'
 import { resolveTopicOptions } from '../../../sinks/topic/outbox-options.ts'
 import { encodeUtf8 } from '../../../src/columns/utf8.ts'
@@ -177,4 +178,38 @@ export const API = { produce: 0, endTxn: 26, txnOffsetCommit: 28, addPartitions:
 /** Publishes what a claim says is missing, as the runtime does. */
 export async function redo(task: OutboxTask, epochs: readonly OutboxEpoch[]): Promise<void> {
   for (const epoch of epochs) if (epoch.epoch > (task.marker?.epoch ?? -1)) await task.publish(epoch)
+}
+
+/** The state of a transactional id at its coordinator: 'Ongoing', 'CompleteAbort', … Null where the coordinator does not know it. */
+export async function transactionState(client: KafkaClient, id: string): Promise<string | null> {
+  const nodeId = await client.coordinator(id, 'transaction')
+  const request: RawRequest<string | null> = {
+    apiKey: 65,
+    apiName: 'DescribeTransactions',
+    apiVersion: 0,
+    isFlexible: true,
+    encode: () => body((out) => out.compactArray([id], (one) => out.compactString(one)).tags()),
+    decode: (buffer) => {
+      const input = new WireReader(buffer)
+      input.int32() // throttle time
+      const [state] = input.compactArray(() => {
+        const errorCode = input.int16()
+        input.compactString() // id
+        const text = input.compactString()
+        input.at = input.end
+        return errorCode === 0 ? text : null
+      })
+      return state ?? null
+    },
+  }
+  return client.send(nodeId, request, { what: 'describe a transaction' })
+}
+
+/** Resolves when the coordinator says so. */
+export async function untilState(
+  client: KafkaClient,
+  id: string,
+  isIt: (state: string | null) => boolean,
+): Promise<void> {
+  while (!isIt(await transactionState(client, id))) await systemClock.sleep(50)
 }
