@@ -2,6 +2,9 @@
 
     read_tables.py JOBS.json        JOBS: [{"name", "path", "counts": ["<SQL condition>", ...]}, ...]
 
+A job may name its "readers", and, where its path is s3://…, has the "storage" to find it: "endpoint", "region", "accessKeyId",
+"secretAccessKey".
+
 Prints {name: {reader: {"rows": [...], "counts": [...]}}}. Values: an integer, a date, a time, a timestamp (micros) is
 "i:<n>", a double "f:<hex of its 8 bytes>", a string "s:...", bytes "b:<hex>", a decimal "d:<unscaled>".
 """
@@ -18,6 +21,7 @@ import deltalake
 import duckdb
 import duckdb_extension_delta
 import pyarrow as pa
+import pyarrow.fs
 import pyarrow.parquet as pq
 
 decimal.getcontext().prec = 80
@@ -85,19 +89,44 @@ def rows_of(table):
     return [dict(zip(columns, values)) for values in zip(*columns.values())]
 
 
-def read_pyarrow(path, counts):
+def delta_table(path, storage):
+    if storage is None:
+        return deltalake.DeltaTable(path)
+    options = {
+        "AWS_ENDPOINT_URL": storage["endpoint"],
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_REGION": storage["region"],
+        "AWS_ACCESS_KEY_ID": storage["accessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": storage["secretAccessKey"],
+    }
+    return deltalake.DeltaTable(path, storage_options=options)
+
+
+def file_system(storage):
+    if storage is None:
+        return pa.fs.LocalFileSystem()
+    return pa.fs.S3FileSystem(
+        endpoint_override=storage["endpoint"],
+        region=storage["region"],
+        access_key=storage["accessKeyId"],
+        secret_key=storage["secretAccessKey"],
+    )
+
+
+def read_pyarrow(path, counts, storage):
     """Each file by itself, with the partition values of the log."""
     rows = []
-    for add in deltalake.DeltaTable(path).get_add_actions(flatten=False).to_struct_array().to_pylist():
+    files = file_system(storage)
+    for add in delta_table(path, storage).get_add_actions(flatten=False).to_struct_array().to_pylist():
         partition = add.get("partition") or add.get("partition_values") or {}
-        file = os.path.join(path, unquote(add["path"]))
-        for row in rows_of(pq.ParquetFile(file).read()):
+        file = os.path.join(path.removeprefix("s3://"), unquote(add["path"]))
+        for row in rows_of(pq.ParquetFile(files.open_input_file(file)).read()):
             rows.append({**row, **{k: None if v is None else f"p:{v}" for k, v in partition.items()}})
     return {"rows": rows}
 
 
-def read_deltalake(path, counts):
-    table = deltalake.DeltaTable(path)
+def read_deltalake(path, counts, storage):
+    table = delta_table(path, storage)
     query = deltalake.QueryBuilder().register("t", table)
     found = [
         query.execute(f"select count(*) as n from t where {condition}").read_all()["n"][0].as_py()
@@ -115,7 +144,7 @@ def read_deltalake(path, counts):
     }
 
 
-def read_duckdb(path, counts):
+def read_duckdb(path, counts, storage):
     folder = os.path.dirname(duckdb_extension_delta.__file__)
     files = [os.path.join(base, f) for base, _, names in os.walk(folder) for f in names]
     connection = duckdb.connect()
@@ -131,7 +160,7 @@ def read_duckdb(path, counts):
 
 def attempt(read, job):
     try:
-        return read(job["path"], job.get("counts", []))
+        return read(job["path"], job.get("counts", []), job.get("storage"))
     except Exception as error:  # the test says which reader failed on what
         return {"error": f"{type(error).__name__}: {error}"}
 
@@ -139,4 +168,8 @@ def attempt(read, job):
 with open(sys.argv[1]) as file:
     jobs = json.load(file)
 readers = {"pyarrow": read_pyarrow, "deltalake": read_deltalake, "duckdb": read_duckdb}
-json.dump({job["name"]: {name: attempt(read, job) for name, read in readers.items()} for job in jobs}, sys.stdout)
+answers = {
+    job["name"]: {name: attempt(read, job) for name, read in readers.items() if name in job.get("readers", readers)}
+    for job in jobs
+}
+json.dump(answers, sys.stdout)

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { directory } from '../../sinks/directory.ts'
 import { findPython, runPython } from '../parts/python.ts'
 import { writeTables } from './outside-tables.ts'
 import type { PlainRow, WrittenTable } from './outside-tables.ts'
@@ -50,7 +51,7 @@ const title = python.kind === 'missing' ? `outside readers (skipped: ${python.re
 describe.skipIf(python.kind === 'missing')(title, () => {
   beforeAll(async () => {
     if (python.kind === 'missing') return
-    written = await writeTables(root)
+    written = await writeTables(directory(root))
     const jobs = written.map(({ name, counts }) => ({
       name,
       path: join(root, name),

@@ -1,6 +1,5 @@
-import { directory } from '../../sinks/directory.ts'
 import type { Field } from '../../src/columns/column-type.ts'
-import type { PartitionColumn, TableShape } from '../../src/ports.ts'
+import type { Lake, PartitionColumn, TableShape } from '../../src/ports.ts'
 import { everyType, SCALARS } from './every-type.ts'
 import { plainRow } from './plain-value.ts'
 import { commit, DOUBLE, field, INT, LONG, MICROS, MILLIS, shapeOf, stage, STRING } from './table-kit.ts'
@@ -18,8 +17,8 @@ export interface WrittenTable {
   readonly counts: readonly { readonly condition: string; readonly expected: number }[]
 }
 
-export async function writeTables(root: string): Promise<readonly WrittenTable[]> {
-  const writer = new TableWriter(root)
+export async function writeTables(lake: Lake): Promise<readonly WrittenTable[]> {
+  const writer = new TableWriter(lake)
   await writeTypes(writer)
   await writeSkipping(writer)
   await writePartitions(writer)
@@ -31,11 +30,11 @@ export async function writeTables(root: string): Promise<readonly WrittenTable[]
 }
 
 class TableWriter {
-  readonly lake: ReturnType<typeof directory>
+  readonly lake: Lake
   readonly written: WrittenTable[] = []
 
-  constructor(root: string) {
-    this.lake = directory(root)
+  constructor(lake: Lake) {
+    this.lake = lake
   }
 
   /** A commit for each part. `derived` gives the derived partition columns. */
