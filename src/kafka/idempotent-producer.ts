@@ -37,8 +37,9 @@ const QUEUE_BYTES_MAX = 32 * 1024 * 1024
 /** Records without a key go to one partition until it has had so many bytes, so that batches are not small. */
 const STICKY_BYTES = 16 * 1024
 const METADATA_MAX_AGE_MS = 300_000
-const TOPIC_TRIES = 5
-const TOPIC_PAUSE_MS = 200
+const OPEN_PAUSE_MS = 250
+const NEW_TOPIC_MS = 3_000
+const BROKER_START_MS = 30_000
 
 /**
  * Sends records to one topic; each batch is stored once, in the order of its partition, however often it had to be sent. It speaks the
@@ -80,9 +81,9 @@ export class IdempotentProducer {
   static async open(options: IdempotentProducerOptions): Promise<IdempotentProducer> {
     const producer = new IdempotentProducer(options)
     await options.client.connect()
-    await producer.#findTopic()
+    await producer.#settle(() => producer.#refresh())
     // Who may not write finds out now.
-    producer.#lane(0).begin(await producer.#newIdentity())
+    await producer.#settle(async () => producer.#lane(0).begin(await producer.#newIdentity()))
     return producer
   }
 
@@ -152,17 +153,17 @@ export class IdempotentProducer {
     for (const resume of waiters) resume()
   }
 
-  /** A topic that was made a moment ago is unknown to some brokers. */
-  async #findTopic(): Promise<void> {
+  /** A topic that was made a moment ago is unknown to some brokers, and a broker that has just started is not ready for everything. */
+  async #settle(action: () => Promise<void>): Promise<void> {
     const { clock } = this.#options
-    for (let attempt = 1; ; attempt++) {
+    const startMs = clock.nowMs()
+    for (;;) {
       try {
-        await this.#refresh()
-        return
+        return await action()
       } catch (error) {
-        const isNew = error instanceof PipelineError && (error.retryable || error.code === 'TOPIC_NOT_FOUND')
-        if (!isNew || attempt === TOPIC_TRIES) throw error
-        await clock.sleep(TOPIC_PAUSE_MS * attempt)
+        const limitMs = limitOf(error)
+        if (clock.nowMs() - startMs >= limitMs) throw error
+        await clock.sleep(OPEN_PAUSE_MS)
       }
     }
   }
@@ -210,3 +211,10 @@ export class IdempotentProducer {
 
 const UNKNOWN_TOPIC = 3
 const LEADER_NOT_AVAILABLE = 5
+
+/** For how long opening is tried again after this error. */
+function limitOf(error: unknown): number {
+  if (!(error instanceof PipelineError)) return 0
+  if (error.code === 'TOPIC_NOT_FOUND') return NEW_TOPIC_MS
+  return error.retryable ? BROKER_START_MS : 0
+}
