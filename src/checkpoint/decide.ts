@@ -78,6 +78,16 @@ export function decideOutboxRedo(
   return { pending, published, isUnknown }
 }
 
+/**
+ * True where the chain itself says that its messages are published, so that nobody has to be asked. `records` is the chain's tail as
+ * `readTail` gave it, for OUTBOX too.
+ */
+export function saysMessagesPublished(records: readonly ChainRecord[]): boolean {
+  const data = records.filter((record) => record.kind === 'data')
+  const said = data.at(-1)?.published[OUTBOX] ?? -1
+  return data.every(({ epoch, outbox }) => (outbox?.messages ?? 0) === 0 || epoch <= said)
+}
+
 export interface OrphanFacts {
   /** The newest data record restored from; −1 where there is none. */
   readonly lastDataEpoch: number

@@ -98,6 +98,11 @@ export class MergeTask {
     return busy
   }
 
+  /** True where no partition will add anything more. */
+  get isEnded(): boolean {
+    return [...this.#sources.values()].every(({ ended }) => ended)
+  }
+
   /** Adds one epoch of a partition task. */
   fold(source: SourceEpoch): void {
     const { task, epoch, watermarkMs, idle, ended } = source

@@ -1,5 +1,6 @@
 import { type DataRecord, OUTBOX, type OutboxRef, RECORD_VERSION } from '../checkpoint/record.ts'
 import { encodeOutboxLines } from '../checkpoint/outbox-lines.ts'
+import { saysMessagesPublished } from '../checkpoint/decide.ts'
 import { assert } from '../errors.ts'
 import type { GroupOffset } from '../ports.ts'
 import type { Chain } from './chain.ts'
@@ -48,6 +49,10 @@ export class EpochCommitter {
   #unpublished: Promise<void>[] = []
   #publishFailure: { readonly error: unknown } | null = null
   #records = 0
+  /** Of the newest epoch with messages that the chain may not say to be published. */
+  #messagesEpoch = -1
+  /** Up to here the newest record says that messages are published. */
+  #saidEpoch = -1
 
   /** `tables` are all tables that the task may write to. Everything up to the last record is published. */
   constructor(
@@ -62,9 +67,16 @@ export class EpochCommitter {
     this.#ownership = ownership
     this.#tables = tables
     this.#hooks = hooks
+    if (ownership.outbox !== null && !saysMessagesPublished(ownership.recordsRead))
+      this.#messagesEpoch = ownership.last!.epoch
     const epoch = ownership.last?.epoch ?? -1
     const sinks = ownership.outbox === null ? tables : [...tables, OUTBOX]
     this.#published = new Map(sinks.map((path) => [path, epoch]))
+  }
+
+  /** False where a later start would have to ask the outbox whether the last messages are published. */
+  get saysMessagesPublished(): boolean {
+    return this.#messagesEpoch <= this.#saidEpoch
   }
 
   /** Records put by this run. */
@@ -130,6 +142,8 @@ export class EpochCommitter {
   async #record(work: EpochWork, recordWork: DataRecord['work'], outbox: OutboxRef | null): Promise<void> {
     const { pipeline, incarnation, run, entropy, clock, rules, log } = this.#context
     const { task } = this.#chain
+    const published = Object.fromEntries(this.#published)
+    const said = published[OUTBOX] ?? -1
     const outcome = await this.#chain.put({
       version: RECORD_VERSION,
       kind: 'data',
@@ -142,12 +156,14 @@ export class EpochCommitter {
       writtenMs: clock.nowMs(),
       claim: this.#ownership.claim,
       files: filesByTable(work.tables),
-      published: Object.fromEntries(this.#published),
+      published,
       work: recordWork,
       ...(this.#ownership.outbox === null ? {} : { outbox, outboxMarker: this.#ownership.outbox.marker }),
     })
     if (outcome === 'lost') throw new OwnershipLost(task)
     this.#records++
+    if (outbox !== null) this.#messagesEpoch = work.epoch
+    this.#saidEpoch = said
     const correlation = `${run}/${task}/${work.epoch}`
     log.debug({ task, epoch: work.epoch, correlation }, 'recorded an epoch')
     if (rules.publishAfterRecord) this.#publish(work)

@@ -108,6 +108,10 @@ export class MergeDriver {
     scope.signal.removeEventListener('abort', wake)
     if (this.#foldedCount > 0 && this.#failure === null) await this.#cut()
     await this.#committer.drain()
+    // The chain's last word, as in a partition's: all messages are published.
+    if (!this.#task.isEnded || this.#committer.saysMessagesPublished || this.#failure !== null) return
+    await this.#cut()
+    await this.#committer.drain()
   }
 
   #fail(error: unknown): void {

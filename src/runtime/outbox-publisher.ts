@@ -4,7 +4,7 @@ import { decodeOutboxLines } from '../checkpoint/outbox-lines.ts'
 import { PipelineError } from '../errors.ts'
 import type { GroupOffset, Outbox, OutboxMarker, OutboxMessage, OutboxTask } from '../ports.ts'
 import { Backoff, isRetryable, type Retry, retrying } from './retry.ts'
-import { InDoubt, OwnershipLost } from './ownership.ts'
+import { InDoubt } from './ownership.ts'
 import { readStaged } from './staged-lines.ts'
 import type { TaskContext } from './task-context.ts'
 
@@ -92,10 +92,8 @@ export class OutboxPublisher {
         this.#newest = epoch
         return
       } catch (error) {
-        if (error instanceof PipelineError && error.code === 'OUTBOX_FENCED')
-          throw new OwnershipLost(this.#task)
-        if (error instanceof PipelineError && error.code === 'OUTBOX_IN_DOUBT')
-          throw new InDoubt(this.#task, error)
+        // A transaction that took too long is fenced too, and so is one that meets the late request of a crashed process.
+        if (isAnyOf(error, 'OUTBOX_FENCED', 'OUTBOX_IN_DOUBT')) throw new InDoubt(this.#task, error)
         if (!isRetryable(error)) throw error
         await backoff.wait(error)
       }
@@ -115,4 +113,8 @@ export async function claimOutbox(
     outbox.claim(pipeline, task),
   )
   return new OutboxPublisher(task, owned, { incarnation, life }, retry)
+}
+
+function isAnyOf(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof PipelineError && codes.includes(error.code)
 }

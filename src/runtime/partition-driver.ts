@@ -105,7 +105,7 @@ export class PartitionDriver {
     const { bindings, partition, ownership, context } = this.#options
     await this.#restoreDedupe()
     const state = workOf(ownership)?.state ?? null
-    if (state?.ended) return
+    if (state?.ended) return this.#closeBook()
     const position = state?.position ?? null
     let reader: PartitionReader
     try {
@@ -120,10 +120,19 @@ export class PartitionDriver {
       await this.#read(reader)
       await this.#cuts
       await this.#committer.drain()
+      if (this.#task.ended) await this.#closeBook()
     } finally {
       await this.#committer.settled()
       await reader.close()
     }
+  }
+
+  /** The chain's last word: all messages are published. Without it every later start would have to ask the outbox. */
+  async #closeBook(): Promise<void> {
+    if (this.#committer.saysMessagesPublished || this.#failure !== null) return
+    await this.#cut()
+    await this.#cuts
+    await this.#committer.drain()
   }
 
   /** An epoch cannot go its way: what follows it would not either. */

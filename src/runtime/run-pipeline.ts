@@ -1,5 +1,6 @@
-import { decideRedo } from '../checkpoint/decide.ts'
+import { decideRedo, saysMessagesPublished } from '../checkpoint/decide.ts'
 import { ChainKeys, MERGE_TASK } from '../checkpoint/keys.ts'
+import { OUTBOX } from '../checkpoint/record.ts'
 import { parseAvroSchema } from '../avro/schema-model.ts'
 import { compilePlan, type Plan, tableShapesOf } from '../engine/plan.ts'
 import { sumTotals, type Totals } from '../engine/totals.ts'
@@ -260,7 +261,7 @@ class PipelineRun {
     const heads = new Map<string, number>()
     if (![...context.publishers.values()].every((publisher) => publisher.isCurrent)) return null
     for (const [task, chain] of chains) {
-      const tail = await readTail(chain, partitionTables(context))
+      const tail = await readTail(chain, sinksOf(partitionTables(context), context.deadLetters))
       const work = tail.last?.work
       if (work?.type !== 'partition' || !work.state.ended || hasPending(context, task, tail)) return null
       heads.set(task, tail.last!.epoch)
@@ -268,7 +269,7 @@ class PipelineRun {
     }
     // Without a source partition the merge has nothing to fold, and no record of it.
     if (merge !== null && chains.size > 0) {
-      const tail = await readTail(merge, mergeTables(context))
+      const tail = await readTail(merge, sinksOf(mergeTables(context), context.topics))
       const work = tail.last?.work
       if (work?.type !== 'merge' || hasPending(context, MERGE_TASK, tail)) return null
       for (const [task, head] of heads) if ((work.state.sources[task]?.epoch ?? -1) < head) return null
@@ -321,5 +322,9 @@ function hasPending(context: TaskContext, task: string, tail: ChainTail): boolea
   const markers = new Map(
     [...context.publishers].map(([path, publisher]) => [path, publisher.markerOf(appId)]),
   )
-  return decideRedo(tail.records, markers).length > 0
+  return decideRedo(tail.records, markers).length > 0 || !saysMessagesPublished(tail.records)
+}
+
+function sinksOf(tables: readonly string[], outbox: object | null): readonly string[] {
+  return outbox === null ? tables : [...tables, OUTBOX]
 }
