@@ -67,7 +67,7 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     const expected = options.adaptOracle?.(oracle, workload) ?? oracle
     const inTopic = kafka?.deadLetterTopic != null
     failures.push(...verifyLake(spec, expected, result.objects, rowsOfFile, inTopic))
-    failures.push(...verifyChains(result.objects, spec.name))
+    failures.push(...verifyChains(result.objects, spec.name, kafka?.added))
     if (result.summary !== null) failures.push(...verifySummary(oracle, result.summary, inTopic))
     if (kafka !== null && result.kafka !== null) {
       result.kafka.broker.settle()

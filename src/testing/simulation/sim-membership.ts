@@ -19,6 +19,7 @@ export class SimMembership implements Membership {
   /** Of the assignment that the listener was given last. */
   #version = -1
   #letting: Promise<void> | null = null
+  #entering: Promise<void> = Promise.resolve()
   #loop: Promise<void> = Promise.resolve()
 
   constructor(process: SimProcess, group: SimGroup, clock: Clock) {
@@ -31,7 +32,8 @@ export class SimMembership implements Membership {
   async join(mergeTasks: readonly string[], listener: MembershipListener): Promise<void> {
     this.#mergeTasks = mergeTasks
     this.#listener = listener
-    await this.#enter()
+    this.#entering = this.#enter()
+    await this.#entering
     this.#loop = this.#beat()
   }
 
@@ -52,6 +54,7 @@ export class SimMembership implements Membership {
 
   async leave(): Promise<void> {
     this.#left.abort()
+    await this.#entering.catch(() => {})
     await this.#loop
     await this.#letting
     const id = this.#id
@@ -137,6 +140,8 @@ export class SimMembership implements Membership {
     const limit = this.#clock.sleep(handoverMs, AbortSignal.any([over.signal, this.#left.signal]))
     await Promise.race([this.#listener!.revoked(tasks), limit])
     over.abort()
+    // The listener has let go: whatever it is to have now it must be told, also where that is what it had.
+    this.#version = -1
     if (this.#id !== id || this.#left.signal.aborted) return
     try {
       const answer = await this.#process.call(
