@@ -210,7 +210,7 @@ function clientConfig(options: ResolvedS3Options): S3ClientConfig {
   const checksums = options.checksums === 'always' ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED'
   const agent = { keepAlive: true, maxSockets: options.socketsMax }
   return {
-    region: () => regionOf(options),
+    region: regionFinder(options),
     forcePathStyle: options.pathStyle,
     ...(endpoint === null ? {} : { endpoint }),
     ...(credentials === null || credentials === undefined ? {} : { credentials }),
@@ -229,6 +229,12 @@ function clientConfig(options: ResolvedS3Options): S3ClientConfig {
       httpsAgent: agent,
     },
   }
+}
+
+/** The SDK asks before each request. */
+function regionFinder(options: ResolvedS3Options): () => Promise<string> {
+  let found: string | null = null
+  return async () => (found ??= await regionOf(options))
 }
 
 /** As the SDK finds it; beside that AWS_DEFAULT_REGION, which other AWS tools read. A server of one's own seldom has regions. */

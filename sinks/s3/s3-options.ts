@@ -92,7 +92,7 @@ export function resolveS3Options(options: S3Options, env: NodeJS.ProcessEnv): Re
   checkBucket(bucket)
   const prefix = options.prefix ?? ''
   if (prefix !== '') checkPrefix(prefix)
-  const endpoint = options.endpoint ?? (env['AWS_ENDPOINT_URL_S3'] || env['AWS_ENDPOINT_URL'] || null)
+  const endpoint = options.endpoint ?? endpointOf(env)
   if (endpoint !== null) checkEndpoint(endpoint)
   if (kmsKeyId !== undefined && sse === 'AES256') {
     throw invalid("kmsKeyId is given, but sse is 'AES256'", "Leave out sse, or say 'aws:kms'.")
@@ -124,6 +124,12 @@ export function resolveS3Options(options: S3Options, env: NodeJS.ProcessEnv): Re
     requestTimeoutMs,
     onRequest: options.onRequest ?? (() => {}),
   }
+}
+
+/** As the AWS SDKs have it. Theirs does not say whether it has found one, on which the style of addresses depends. */
+export function endpointOf(env: NodeJS.ProcessEnv): string | null {
+  if (env['AWS_IGNORE_CONFIGURED_ENDPOINT_URLS'] === 'true') return null
+  return env['AWS_ENDPOINT_URL_S3'] || env['AWS_ENDPOINT_URL'] || null
 }
 
 function checkBucket(bucket: string): void {

@@ -48,14 +48,15 @@ async function openBucket(name: string): Promise<OpenLake> {
   if (bucket === '') throw usageError(`--lake ${name} names no bucket`, 'Write it as s3://bucket/prefix.')
   // The AWS client takes its time to load.
   const { s3 } = await import('../../sinks/s3/index.ts')
+  const { endpointOf } = await import('../../sinks/s3/s3-options.ts')
   const lake = s3({ bucket, ...(prefix === '' ? {} : { prefix }) })
-  const endpoint = process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'] ?? ''
   return {
     ...lake,
     name,
     isLocal: false,
     checkThere: () => checkBucket(lake.store, name),
-    openFiles: (options) => cachedFiles(lake.store, `${endpoint} ${lake.store.description}`, options),
+    openFiles: (options) =>
+      cachedFiles(lake.store, `${endpointOf(process.env) ?? ''} ${lake.store.description}`, options),
     close: async () => lake.store.close?.(),
   }
 }
