@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from 'commander'
+import { Command, command, CommanderError, formatOf, type Options, type Run, textOf } from './command.ts'
 import { LOG_LEVELS } from '../runtime/log.ts'
 import type { CacheLimits } from './lake-cache.ts'
 import { EXIT, EXIT_CODES_HELP, type ExitCode, usageError } from './failure.ts'
@@ -14,12 +14,6 @@ const CACHE_DIR_HELP = 'where files of a lake in S3 are kept (default: millrace/
 const CACHE_BYTES_HELP = 'how much of them at most'
 const CACHE_BYTES_DEFAULT = '2GiB'
 const LAKE_HELP = 'where the tables are: a folder, or s3://bucket/prefix'
-
-/** Takes a started command: its exit code becomes that of the process. */
-type Run = (command: Promise<ExitCode>) => Promise<void>
-
-/** The values of a command's options as commander gives them: text, or true for a flag. */
-type Options = Readonly<Record<string, string | boolean | undefined>>
 
 /**
  * Parses the arguments and runs the command they name. Each command's file is loaded when it is asked for: the
@@ -170,13 +164,6 @@ Example:
     (dir: string) => run(import('./init.ts').then(({ init }) => init(dir, terminal))),
   )
   return program
-}
-
-/** Adds a command to its parent; `details` stand below its options in its help. */
-function command(parent: Command, usage: string, description: string, details = ''): Command {
-  const debug = new Option('--debug', 'show the stack of an error').hideHelp()
-  const added = parent.command(usage).description(description).addOption(debug)
-  return details === '' ? added : added.addHelpText('after', `\n${details}`)
 }
 
 function describeRecordings(program: Command, terminal: Terminal, run: Run): void {
@@ -342,15 +329,6 @@ function cacheOf(options: Options): CacheLimits {
     directory: textOf(options, 'cacheDir'),
     bytesMax: parseBytes('--cache-bytes', textOf(options, 'cacheBytes')!),
   }
-}
-
-function formatOf<T extends string>(options: Options, formats: readonly T[]): T {
-  return parseChoice('--format', textOf(options, 'format')!, formats)
-}
-
-function textOf(options: Options, name: string): string | null {
-  const value = options[name]
-  return typeof value === 'string' ? value : null
 }
 
 /** Commander's message without its prefix, its suggestion as the advice, and where to read more. */
