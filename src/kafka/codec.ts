@@ -11,7 +11,12 @@ const CODECS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
 export const BATCH_BYTES_MAX = 512 * 1024 * 1024
 
 /** Throws KAFKA_BATCH_CORRUPT, and KAFKA_BATCH_TOO_LARGE above BATCH_BYTES_MAX. `where` is for the message. */
-export function decompressBatch(codec: number, bytes: Uint8Array, where: string): Uint8Array {
+export function decompressBatch(
+  codec: number,
+  bytes: Uint8Array,
+  where: string,
+  bytesMax: number = BATCH_BYTES_MAX,
+): Uint8Array {
   const name = CODECS[codec]
   if (name === undefined) {
     throw new PipelineError('KAFKA_BATCH_CORRUPT', `${where}: Kafka has no compression type ${codec}`)
@@ -21,26 +26,22 @@ export function decompressBatch(codec: number, bytes: Uint8Array, where: string)
       case 'none':
         return bytes
       case 'gzip':
-        return zlib.gunzipSync(bytes, { maxOutputLength: BATCH_BYTES_MAX })
+        return zlib.gunzipSync(bytes, { maxOutputLength: bytesMax })
       case 'snappy':
-        return decompressSnappy(bytes, BATCH_BYTES_MAX)
+        return decompressSnappy(bytes, bytesMax)
       case 'lz4':
-        return decompressLz4(bytes, BATCH_BYTES_MAX)
+        return decompressLz4(bytes, bytesMax)
       case 'zstd':
-        return decompressZstd(bytes)
+        return decompressZstd(bytes, bytesMax)
       default:
         return unreachable(name)
     }
   } catch (cause) {
     if (cause instanceof RangeError && /more than \d+ bytes|larger than/.test(cause.message)) {
-      throw new PipelineError(
-        'KAFKA_BATCH_TOO_LARGE',
-        `${where}: a batch of more than ${BATCH_BYTES_MAX} bytes`,
-        {
-          cause,
-          advice: 'Have its producer send smaller batches (batch.size, max.request.size).',
-        },
-      )
+      throw new PipelineError('KAFKA_BATCH_TOO_LARGE', `${where}: a batch of more than ${bytesMax} bytes`, {
+        cause,
+        advice: 'Have its producer send smaller batches (batch.size, max.request.size).',
+      })
     }
     throw new PipelineError(
       'KAFKA_BATCH_CORRUPT',
@@ -51,7 +52,7 @@ export function decompressBatch(codec: number, bytes: Uint8Array, where: string)
 }
 
 /** Node has zstd from 22.15 on. */
-function decompressZstd(bytes: Uint8Array): Uint8Array {
+function decompressZstd(bytes: Uint8Array, bytesMax: number): Uint8Array {
   if (typeof zlib.zstdDecompressSync !== 'function') return decompressZstdInJs(bytes)
-  return zlib.zstdDecompressSync(bytes, { maxOutputLength: BATCH_BYTES_MAX })
+  return zlib.zstdDecompressSync(bytes, { maxOutputLength: bytesMax })
 }
