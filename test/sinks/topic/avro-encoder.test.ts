@@ -7,7 +7,7 @@ import { valueAt } from '../../../src/columns/row.ts'
 import { fieldsOf } from '../../../src/avro/fields.ts'
 import { parseAvroSchema } from '../../../src/avro/schema-model.ts'
 import { avroSchemaText, recordNameOf } from '../../../sinks/topic/avro-schema.ts'
-import { topicEncoder } from '../../../sinks/topic/topic-encoder.ts'
+import { registerEncoder, topicEncoder } from '../../../sinks/topic/topic-encoder.ts'
 import { expected, referenceType, textOf } from '../../avro/reference.ts'
 import type { Schema } from '../../avro/schemas.ts'
 
@@ -119,5 +119,37 @@ describe('the schema of a topic', () => {
     ['Zone', 'Zone'],
   ])('of %s is called %s', (topic, name) => {
     expect(recordNameOf(topic)).toBe(name)
+  })
+})
+
+describe('schemas of a topic', () => {
+  const fields: Field[] = [
+    { name: 'zone', type: { kind: 'int32' }, nullable: false },
+    { name: 'rows', type: { kind: 'int64' }, nullable: false },
+  ]
+  const shape = { topic: 'zone-minutes', keyFields: fields.slice(0, 1), fields }
+  const reading = { description: 'a registry', schemaById: async () => null }
+
+  test('are registered under the names that Confluent’s tools expect, and their ids are in the records', async () => {
+    const registered: [string, string][] = []
+    const registry = {
+      ...reading,
+      register: async (subject: string, schema: string) => registered.push([subject, schema]) + 40,
+    }
+    const encoder = await registerEncoder(shape, registry)
+    expect(
+      registered.map(([subject, schema]) => [subject, (JSON.parse(schema) as { name: string }).name]),
+    ).toEqual([
+      ['zone-minutes-key', 'ZoneMinutesKey'],
+      ['zone-minutes-value', 'ZoneMinutes'],
+    ])
+    const batch = createBatch(fields)
+    compileAppender(fields)({ zone: 1, rows: 2n }, batch.columns)
+    const { key, value } = encoder.encode(batch, 0)
+    expect([key![4], value[4]]).toEqual([41, 42])
+  })
+
+  test('need a registry that takes them', async () => {
+    await expect(registerEncoder(shape, reading)).rejects.toThrow('cannot be registered at a registry')
   })
 })

@@ -4,6 +4,7 @@ import { partitionOfKey } from '../../../src/kafka/murmur2.ts'
 import { encodeUtf8 } from '../../../src/columns/utf8.ts'
 import { createTopic, findKafka } from '../../parts/kafka.ts'
 import {
+  byText,
   codeOf,
   epochOf,
   kafkaOf,
@@ -47,7 +48,7 @@ describe.skipIf(kafka.kind === 'missing')('an outbox in Kafka', () => {
     await task.publish(epochOf(owner, topic, 4, ['a', 'b', null]))
     await task.publish(epochOf(owner, topic, 7, ['c']))
     const read = await readCommitted(brokers, topic)
-    expect(read.map(({ key, value }) => [key, value]).sort()).toEqual([
+    expect(read.map(({ key, value }) => [key, value]).toSorted(byText)).toEqual([
       ['key a', 'a'],
       ['key b', 'b'],
       ['key c', 'c'],
@@ -90,7 +91,7 @@ describe.skipIf(kafka.kind === 'missing')('an outbox in Kafka', () => {
     const values = Array.from({ length: 1_500 }, (_, i) => `${i}`.padStart(5, '0').padEnd(20_000, '.'))
     await task.publish(epochOf(owner, topic, 1, values))
     const read = await readCommitted(brokers, topic)
-    expect(read.map(({ value }) => value).sort()).toEqual(values)
+    expect(read.map(({ value }) => value).toSorted(byText)).toEqual(values)
     for (const partition of [0, 1, 2]) {
       const indices = read
         .filter((one) => one.partition === partition)

@@ -153,8 +153,13 @@ export async function readCommitted(brokers: string, topic: string): Promise<rea
   return messages
 }
 
+/** An order for texts and null. */
+export function byText(a: unknown, b: unknown): number {
+  return String(a) < String(b) ? -1 : 1
+}
+
 export async function valuesIn(brokers: string, topic: string): Promise<readonly (string | null)[]> {
-  return (await readCommitted(brokers, topic)).map(({ value }) => value).sort()
+  return (await readCommitted(brokers, topic)).map(({ value }) => value).toSorted(byText)
 }
 
 type Hook = (request: RawRequest<unknown>, send: () => Promise<unknown>) => Promise<unknown>
@@ -169,7 +174,7 @@ export class HookedClient extends KafkaClient {
 
   override send<T>(...call: Parameters<KafkaClient['send']>): Promise<T> {
     const send = () => super.send(...call)
-    return this.hook(call[1] as RawRequest<unknown>, send) as Promise<T>
+    return this.hook(call[1], send) as Promise<T>
   }
 }
 
