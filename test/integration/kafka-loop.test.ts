@@ -1,0 +1,482 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Kafka as KafkaJs, logLevel } from 'kafkajs'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { confluentRegistry } from '../../consumers/registry/index.ts'
+import { decodeFramed } from './kafka-loop/decode-framed.ts'
+import { createProducer } from '../../src/producer/index.ts'
+import { Prng } from '../../src/testing/simulation/prng.ts'
+import { avroSchema } from '../../src/topology/schema.ts'
+import { createTopic, findKafkaPackages, type Kafka, startKafka } from '../parts/kafka.ts'
+import { mustBeReady } from '../parts/cache.ts'
+import { findPython, runPython } from '../parts/python.ts'
+import { findRegistryPackages, type Registry, startRegistry } from '../parts/registry.ts'
+import { findS3Packages, freshBucket, type S3, startS3 } from '../parts/s3.ts'
+import {
+  CLOSING_AT_MS,
+  comesTwice,
+  type Event,
+  type EventKinds,
+  EVENT_SCHEMA,
+  eventOf,
+  expectedCounts,
+  isCorrupt,
+  isUnnamed,
+  PARTITIONS,
+} from './kafka-loop/events.ts'
+
+/** How long the processes and servers are disturbed: three minutes with MILLRACE_LOOP_SECONDS=180. */
+const SECONDS = Number(process.env['MILLRACE_LOOP_SECONDS'] ?? 30)
+const SEED = Number(process.env['MILLRACE_LOOP_SEED'] ?? Date.now() % 1_000_000)
+const EVENTS_PER_SECOND = 400
+const WORKERS_MAX = 3
+const QUIET_SECONDS_MAX = 150
+
+const scratch = mkdtempSync(join(tmpdir(), 'millrace-loop-'))
+let missing: string | null = null
+let python = ''
+let broker: Kafka
+let registry: Registry
+let store: S3
+let bucket = ''
+
+beforeAll(async () => {
+  for (const part of [await findKafkaPackages(), await findRegistryPackages(), await findS3Packages()]) {
+    const ready = mustBeReady(part)
+    if (ready.kind === 'missing') missing = ready.reason
+  }
+  const readers = await findPython()
+  if (readers.kind === 'missing') missing = readers.reason
+  else python = readers.executable
+  if (missing !== null) return
+  ;[broker, registry, store] = await Promise.all([startKafka(), startRegistry(), startS3()])
+  bucket = await freshBucket(store)
+  await createTopic(broker.brokers, 'events', { partitions: PARTITIONS })
+  await createTopic(broker.brokers, 'dead-letters', { partitions: 2 })
+  await createTopic(broker.brokers, 'counts', { partitions: 2 })
+}, 300_000)
+
+afterAll(async () => {
+  await Promise.all([broker?.dispose(), registry?.dispose(), store?.dispose()])
+  rmSync(scratch, { recursive: true, force: true })
+})
+
+/**
+ * Given numbered events in 8 partitions, some of them corrupt, without a name, or twice,
+ * when up to three processes are started, killed, stopped and woken up, and the broker, the registry and the store go away and come back,
+ * then each event is once in bronze and silver, each window is right, each dead letter and each result is once in its topic, and nothing is left to do.
+ */
+it(`loses nothing and repeats nothing in ${SECONDS} s of disturbance`, {
+  timeout: (SECONDS + 400) * 1000,
+}, async ({ skip }) => {
+  if (missing !== null) {
+    skip(missing)
+    return
+  }
+  console.log(`MILLRACE_LOOP_SEED=${SEED}`)
+  const random = new Prng(SEED)
+  const workers = new Workers(random)
+  try {
+    workers.start()
+    const feed = new EventFeed()
+    const feeding = feed.run(SECONDS * EVENTS_PER_SECOND)
+    await disturb(random, workers, performance.now() + SECONDS * 1000)
+    await feeding
+    await workers.calm()
+    await workers.settled(feed)
+    await workers.stopAll()
+    await verify(feed)
+  } catch (error) {
+    console.log(workers.logs())
+    throw error
+  } finally {
+    workers.killAll()
+  }
+})
+
+// ------------------------------------------------------------------------------------------- input
+
+interface Written {
+  readonly partition: number
+  readonly n: number
+  readonly offset: number
+}
+
+/** Writes the events at a steady pace; what the broker acknowledged is in `written`. */
+class EventFeed {
+  readonly written: Written[] = []
+  readonly corrupt: Written[] = []
+  count = 0
+
+  async run(count: number): Promise<void> {
+    this.count = count
+    const producer = await createProducer<Event>({
+      brokers: [broker.brokers],
+      topic: 'events',
+      schema: avroSchema<Event, EventKinds>(EVENT_SCHEMA),
+      registry: confluentRegistry({ url: registry.url }),
+      deliveryTimeoutMs: 300_000,
+    })
+    const raw = new RawProducer(producer.schemaId)
+    const begun = performance.now()
+    const sending: Promise<unknown>[] = []
+    const send = async (n: number, value: Event, partition: number): Promise<void> => {
+      const { offset } = await producer.send(value, { partition })
+      this.written.push({ partition, n, offset: Number(offset) })
+    }
+    for (let n = 0; n < count; n++) {
+      const { partition, ...event } = eventOf(n)
+      if (isCorrupt(n)) sending.push(raw.send(n, partition).then((place) => void this.corrupt.push(place)))
+      else {
+        sending.push(send(n, event, partition))
+        if (comesTwice(n)) sending.push(send(n, event, partition))
+      }
+      const aheadMs = (n / EVENTS_PER_SECOND) * 1000 - (performance.now() - begun)
+      if (aheadMs > 20) await pause(aheadMs)
+    }
+    await Promise.all(sending)
+    const closing = Array.from({ length: PARTITIONS }, (_, partition) =>
+      send(
+        count + partition,
+        { n: BigInt(count + partition), at: CLOSING_AT_MS, account: 'closing' },
+        partition,
+      ),
+    )
+    await Promise.all(closing)
+    await producer.close()
+    await raw.close()
+  }
+}
+
+/** Bytes that no producer of ours would send. */
+class RawProducer {
+  readonly #schemaId: number
+  readonly #client = new KafkaJs({
+    brokers: [broker.brokers],
+    logLevel: logLevel.NOTHING,
+    retry: { retries: 100, maxRetryTime: 1_000 },
+  })
+  readonly #producer = this.#client.producer({ idempotent: true, maxInFlightRequests: 1 })
+  #last: Promise<unknown> = this.#producer.connect()
+
+  constructor(schemaId: number) {
+    this.#schemaId = schemaId
+  }
+
+  async send(n: number, partition: number): Promise<Written> {
+    const frame = Buffer.alloc(5)
+    frame.writeInt32BE(this.#schemaId, 1)
+    // A long of eleven bytes is none.
+    const value = Buffer.concat([frame, Buffer.alloc(11, 0xff)])
+    const sent = this.#last.then(() =>
+      this.#producer.send({ topic: 'events', messages: [{ partition, key: `corrupt-${n}`, value }] }),
+    )
+    this.#last = sent
+    const [place] = await sent
+    return { partition, n, offset: Number(place!.baseOffset) }
+  }
+
+  async close(): Promise<void> {
+    await this.#producer.disconnect()
+  }
+}
+
+// ------------------------------------------------------------------------------------------- disturbance
+
+interface Worker {
+  readonly name: string
+  readonly child: ChildProcess
+  readonly log: string
+  ended: boolean
+  stopped: boolean
+}
+
+class Workers {
+  readonly #random: Prng
+  readonly #all: Worker[] = []
+
+  constructor(random: Prng) {
+    this.#random = random
+  }
+
+  get running(): readonly Worker[] {
+    return this.#all.filter(({ ended }) => !ended)
+  }
+
+  start(): void {
+    const name = `worker-${this.#all.length}`
+    const log = join(scratch, `${name}.log`)
+    const out = openSync(log, 'w')
+    const child = spawn(
+      process.execPath,
+      [fileURLToPath(new URL('./kafka-loop/worker.ts', import.meta.url))],
+      {
+        stdio: ['ignore', out, out],
+        env: {
+          ...process.env,
+          LOOP_BROKERS: broker.brokers,
+          LOOP_REGISTRY: registry.url,
+          LOOP_BUCKET: bucket,
+          AWS_ENDPOINT_URL_S3: store.endpoint,
+          AWS_REGION: store.region,
+          AWS_ACCESS_KEY_ID: store.accessKeyId,
+          AWS_SECRET_ACCESS_KEY: store.secretAccessKey,
+        },
+      },
+    )
+    const worker: Worker = { name, child, log, ended: false, stopped: false }
+    child.on('exit', () => (worker.ended = true))
+    this.#all.push(worker)
+  }
+
+  /** Something happens to one of them. */
+  disturb(): string {
+    const awake = this.running.filter(({ stopped }) => !stopped)
+    const asleep = this.running.filter(({ stopped }) => stopped)
+    const choices: (readonly [string, () => void])[] = []
+    const pick = (workers: readonly Worker[]): Worker => this.#random.pick([...workers])
+    if (this.running.length < WORKERS_MAX) choices.push(['start', () => this.start()])
+    if (awake.length > 0) {
+      choices.push(['kill', () => void pick(awake).child.kill('SIGKILL')])
+      choices.push(['terminate', () => void pick(awake).child.kill('SIGTERM')])
+      choices.push([
+        'sleep',
+        () => {
+          const worker = pick(awake)
+          worker.stopped = true
+          worker.child.kill('SIGSTOP')
+        },
+      ])
+    }
+    if (asleep.length > 0) choices.push(['wake', () => this.#wake(pick(asleep))])
+    const [what, act] = this.#random.pick(choices)
+    act()
+    return what
+  }
+
+  /** All wake up, and at least two run. */
+  async calm(): Promise<void> {
+    for (const worker of this.running) if (worker.stopped) this.#wake(worker)
+    while (this.running.length < 2) this.start()
+    await pause(500)
+  }
+
+  #wake(worker: Worker): void {
+    worker.stopped = false
+    worker.child.kill('SIGCONT')
+  }
+
+  /** Until the users' group shows that everything is published, and the results are there. */
+  async settled(feed: EventFeed): Promise<void> {
+    const client = new KafkaJs({ brokers: [broker.brokers], logLevel: logLevel.NOTHING })
+    const admin = client.admin()
+    await admin.connect()
+    const wanted = expectedCounts(feed.count).size
+    const until = performance.now() + QUIET_SECONDS_MAX * 1000
+    try {
+      for (;;) {
+        const ends = await admin.fetchTopicOffsets('events')
+        const [group] = await admin.fetchOffsets({ groupId: 'loop', topics: ['events'] })
+        const lag = ends.reduce((sum, { partition, offset }) => {
+          const at = group?.partitions.find((one) => one.partition === partition)?.offset ?? '-1'
+          return sum + Number(offset) - Math.max(0, Number(at))
+        }, 0)
+        const results = (await admin.fetchTopicOffsets('counts')).reduce(
+          (sum, one) => sum + Number(one.offset),
+          0,
+        )
+        // Transactions leave markers behind, so the topic has at least as many offsets as results.
+        if (lag === 0 && results >= wanted) return
+        if (performance.now() > until) throw new Error(`lag ${lag}, ${results} of ${wanted} results`)
+        if (this.running.length === 0) throw new Error('all workers have ended')
+        await pause(500)
+      }
+    } finally {
+      await admin.disconnect()
+    }
+  }
+
+  /** A graceful end, within its limit. */
+  async stopAll(): Promise<void> {
+    // What the last commit of gold needs after its results are in the topic.
+    for (const { child } of this.running) child.kill('SIGTERM')
+    for (const worker of this.#all) while (!worker.ended) await pause(50)
+    for (const { name, log } of this.#all) {
+      const text = readFileSync(log, 'utf8')
+      expect(text, name).not.toContain('FAILED')
+    }
+  }
+
+  killAll(): void {
+    for (const { child } of this.running) child.kill('SIGKILL')
+  }
+
+  logs(): string {
+    return this.#all
+      .map(({ name, log }) => `--- ${name}\n${readFileSync(log, 'utf8').split('\n').slice(-60).join('\n')}`)
+      .join('\n')
+  }
+}
+
+async function disturb(random: Prng, workers: Workers, untilMs: number): Promise<void> {
+  const outages: (readonly [string, () => Promise<void>])[] = [
+    [
+      'the broker is killed',
+      () =>
+        broker
+          .kill()
+          .then(() => pause(random.integer(200, 3_000)))
+          .then(() => broker.restart()),
+    ],
+    ['the registry is away', () => away(registry, random.integer(500, 4_000))],
+    ['the store is away', () => away(store, random.integer(500, 8_000))],
+    [
+      'the store is killed',
+      () =>
+        store
+          .kill()
+          .then(() => pause(random.integer(200, 3_000)))
+          .then(() => store.restart()),
+    ],
+  ]
+  let next = 0
+  while (performance.now() < untilMs) {
+    await pause(random.integer(200, 3_000))
+    if (random.chance(0.3)) {
+      // Each in turn, so that a short loop has them all.
+      const [what, happen] = outages[next++ % outages.length]!
+      console.log(what)
+      await happen()
+    } else console.log(workers.disturb())
+  }
+}
+
+async function away(server: { pause(): void; resume(): void }, forMs: number): Promise<void> {
+  server.pause()
+  await pause(forMs)
+  server.resume()
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms)
+  })
+}
+
+// ------------------------------------------------------------------------------------------- verification
+
+interface Lake {
+  readonly bronzeRows: number
+  readonly bronzeTwice: readonly unknown[]
+  readonly bronzePlaces: readonly (readonly [number, number])[]
+  readonly silver: readonly number[]
+  readonly silverTwice: readonly number[]
+  readonly gold: readonly {
+    readonly account: string
+    readonly window_start: number
+    readonly events: number
+    readonly total: number
+    readonly first: number
+    readonly last: number
+    readonly revision: number
+  }[]
+}
+
+async function verify(feed: EventFeed): Promise<void> {
+  const lake = await runPython<Lake>(python, fileURLToPath(new URL('./read_loop.py', import.meta.url)), [
+    bucket,
+    store.endpoint,
+    String(feed.count),
+  ])
+  // Bronze: each record of the topic that can be decoded, once, by its place.
+  expect(lake.bronzeTwice).toEqual([])
+  const places = new Set(lake.bronzePlaces.map(([partition, offset]) => `${partition} ${offset}`))
+  const wanted = new Set(feed.written.map(({ partition, offset }) => `${partition} ${offset}`))
+  expect([...wanted].filter((place) => !places.has(place))).toEqual([])
+  expect([...places].filter((place) => !wanted.has(place))).toEqual([])
+  // Silver: each number once, though some came twice.
+  const numbers = Array.from({ length: feed.count }, (_, n) => n).filter(
+    (n) => !isCorrupt(n) && !isUnnamed(n),
+  )
+  expect(lake.silverTwice).toEqual([])
+  expect(lake.silver).toEqual(numbers)
+
+  const expected = expectedCounts(feed.count)
+  const gold = lake.gold.map(({ account, window_start, events, total, first, last }) => {
+    return { account, windowStartMs: window_start, events, total, first, last }
+  })
+  expect(lake.gold.filter(({ revision }) => revision !== 0)).toEqual([])
+  expectRows(gold, expected)
+
+  const results = await readCommitted('counts')
+  const rows = await Promise.all(results.map(({ value }) => decodeFramed(registry.url, value!)))
+  expectRows(
+    rows.map((row) => ({
+      account: row['account'] as string,
+      windowStartMs: Number(row['window_start']),
+      events: Number(row['events']),
+      total: Number(row['total']),
+      first: Number(row['first']),
+      last: Number(row['last']),
+    })),
+    expected,
+  )
+
+  const letters = await readCommitted('dead-letters')
+  const header = (letter: Message, name: string): string => String(letter.headers?.[name])
+  const found = letters.map(
+    (letter) =>
+      `${header(letter, 'millrace.reason')} ${header(letter, 'millrace.source.partition')} ${header(letter, 'millrace.source.offset')}`,
+  )
+  const unnamed = feed.written.filter(({ n }) => n < feed.count && isUnnamed(n))
+  const due = [
+    ...feed.corrupt.map(({ partition, offset }) => `undecodable ${partition} ${offset}`),
+    ...unnamed.map(({ partition, offset }) => `invalid ${partition} ${offset}`),
+  ]
+  expect(found.sort()).toEqual(due.sort())
+  for (const letter of letters) {
+    if (header(letter, 'millrace.reason') !== 'undecodable') continue
+    expect(letter.key?.toString()).toMatch(/^corrupt-\d+$/)
+    expect(letter.value?.subarray(5)).toEqual(Buffer.alloc(11, 0xff))
+  }
+}
+
+function expectRows(
+  rows: readonly { readonly account: string; readonly windowStartMs: number }[],
+  expected: ReturnType<typeof expectedCounts>,
+): void {
+  const closed = rows.filter(({ account }) => account !== 'closing')
+  const keys = closed.map(({ account, windowStartMs }) => `${account} ${windowStartMs}`)
+  expect(keys.filter((key, i) => keys.indexOf(key) !== i)).toEqual([])
+  expect([...expected.keys()].filter((key) => !keys.includes(key))).toEqual([])
+  for (const [i, row] of closed.entries()) expect(row).toEqual(expected.get(keys[i]!))
+}
+
+interface Message {
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly headers?: Readonly<Record<string, unknown>> | undefined
+}
+
+/** Everything that a reader with read_committed sees, by a client that is not ours. */
+async function readCommitted(topic: string): Promise<readonly Message[]> {
+  const client = new KafkaJs({ brokers: [broker.brokers], logLevel: logLevel.NOTHING })
+  const consumer = client.consumer({ groupId: `reader-of-${topic}`, readUncommitted: false })
+  const messages: Message[] = []
+  await consumer.connect()
+  await consumer.subscribe({ topic, fromBeginning: true })
+  let quietSince = performance.now()
+  await consumer.run({
+    eachMessage: async ({ message }) => {
+      messages.push(message)
+      quietSince = performance.now()
+    },
+  })
+  // There is no end to a topic: what has come for so long is what there is.
+  while (performance.now() - quietSince < 5_000) await pause(100)
+  await consumer.disconnect()
+  return messages
+}
