@@ -1,7 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { openSync, closeSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isAlive } from './cache.ts'
 
@@ -43,7 +44,7 @@ export interface OwnServer {
   stop(): Promise<void>
   /** The same port and data. Kills first when it runs; resolves when it answers. */
   restart(): Promise<void>
-  /** SIGSTOP: connections stay open and nobody answers. */
+  /** SIGSTOP: connections stay open and nobody answers, from when this returns. */
   pause(): void
   resume(): void
   /** Kills it and removes its data. */
@@ -116,8 +117,33 @@ function handleOf(child: ChildProcess, pid: number, ended: Promise<string>): Ser
       await whileHeld(ended)
       clearTimeout(timer)
     },
-    pause: () => void child.kill('SIGSTOP'),
+    pause: () => {
+      child.kill('SIGSTOP')
+      waitUntilStopped(pid)
+    },
     resume: () => void child.kill('SIGCONT'),
+  }
+}
+
+/**
+ * The signal reaches a process's threads one after another, and a busy one may answer meanwhile. Linux tells when all
+ * stand still. It takes about a millisecond, so that it is waited for on the spot.
+ */
+function waitUntilStopped(pid: number): void {
+  const tasks = `/proc/${pid}/task`
+  if (!existsSync(tasks)) return
+  const isStopped = (thread: string): boolean => {
+    const state = /^State:\s+(\w)/m.exec(readFileSync(join(tasks, thread, 'status'), 'utf8'))?.[1] ?? ''
+    return 'TtZX'.includes(state)
+  }
+  const deadline = performance.now() + 2000
+  while (performance.now() < deadline) {
+    try {
+      if (readdirSync(tasks).every(isStopped)) return
+    } catch {
+      // A thread ended between being listed and being read.
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
   }
 }
 
