@@ -2,7 +2,16 @@ import { Command, command, CommanderError, formatOf, type Options, type Run, tex
 import { LOG_LEVELS } from '../runtime/log.ts'
 import type { CacheLimits } from './lake-cache.ts'
 import { EXIT, EXIT_CODES_HELP, type ExitCode, usageError } from './failure.ts'
-import { LAKE_DEFAULT, parseBytes, parseChoice, parseCount, parseSpeed, parseTime } from './option-values.ts'
+import {
+  LAKE_DEFAULT,
+  LAKE_HELP,
+  parseBytes,
+  parseChoice,
+  parseCount,
+  parseSpeed,
+  parseTime,
+} from './option-values.ts'
+import { describeLag } from './lag-command.ts'
 import { ownPackage } from './own-package.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -13,7 +22,6 @@ const BATCH_RECORDS_MAX = 1_000_000
 const CACHE_DIR_HELP = 'where files of a lake in S3 are kept (default: millrace/lakes in your cache folder)'
 const CACHE_BYTES_HELP = 'how much of them at most'
 const CACHE_BYTES_DEFAULT = '2GiB'
-const LAKE_HELP = 'where the tables are: a folder, or s3://bucket/prefix'
 
 /**
  * Parses the arguments and runs the command they name. Each command's file is loaded when it is asked for: the
@@ -146,6 +154,7 @@ Example:
       ),
     )
 
+  describeLag(program, terminal, run)
   describeRecordings(program, terminal, run)
   describeDeadLetters(program, terminal, run)
 

@@ -12,6 +12,8 @@ export const EXIT = {
   circuitBreaker: 3,
   /** Another process has taken the pipeline over. */
   takenOver: 4,
+  /** `lag --max-lag`: the pipeline is further behind. */
+  behind: 5,
   interrupted: 130,
   terminated: 143,
 } as const
@@ -24,6 +26,7 @@ export const EXIT_CODES_HELP = `Exit codes:
   2    wrong option or invalid program; nothing was run
   3    stopped by the circuit breaker: too many records became dead letters
   4    another process has taken this pipeline over
+  5    the pipeline is further behind than --max-lag
   130  interrupted (Ctrl-C); 143 terminated. What was read is published, unless there was a second Ctrl-C`
 
 /** The program, not the world, is wrong, whichever part of Millrace found it out. */

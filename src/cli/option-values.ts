@@ -1,6 +1,7 @@
 import { usageError } from './failure.ts'
 
 export const LAKE_DEFAULT = './lake'
+export const LAKE_HELP = 'where the tables are: a folder, or s3://bucket/prefix'
 
 /** 'max', '1x', '60x', '0.5x': how fast the time of a recording passes. */
 export function parseSpeed(text: string): 'max' | number {
@@ -72,4 +73,16 @@ export function parseBytes(option: string, text: string): number {
     throw usageError(`${option} ${text} is no size`, `For example: ${option} 2GiB, or 500MB.`)
   }
   return bytes
+}
+
+const MS_OF: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, min: 60_000, h: 3_600_000 }
+
+/** '30s', '5m', '1.5h', '250ms', in milliseconds. */
+export function parseSpan(option: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/i.exec(text)
+  const spanMs = Number(match?.[1]) * (MS_OF[match?.[2]?.toLowerCase() ?? ''] ?? Number.NaN)
+  if (!(spanMs > 0) || !Number.isFinite(spanMs)) {
+    throw usageError(`${option} ${text} is no time span`, `For example: ${option} 30s, 5m or 1h.`)
+  }
+  return spanMs
 }
