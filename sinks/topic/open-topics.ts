@@ -1,6 +1,6 @@
 import { PipelineError } from '../../src/errors.ts'
 import { kafkaFault, type KafkaClient, protocolErrorName, protocolFault } from '../../src/kafka/client.ts'
-import { BATCH_OVERHEAD_BYTES } from '../../src/kafka/record-batch.ts'
+import { BATCH_OVERHEAD_BYTES, RECORD_OVERHEAD_BYTES } from '../../src/kafka/record-batch.ts'
 import type { SourceWorld } from '../../src/ports.ts'
 import type { CreateTopics } from './outbox-options.ts'
 import type { TopicDirectory } from './topic-directory.ts'
@@ -146,6 +146,3 @@ function compacted(topic: string): PipelineError {
 export function messageBytesMaxOf(limits: BatchLimits): number {
   return Math.min(...limits.values()) - BATCH_OVERHEAD_BYTES - RECORD_OVERHEAD_BYTES
 }
-
-/** Lengths and deltas of one record. */
-const RECORD_OVERHEAD_BYTES = 32

@@ -19,12 +19,14 @@ export interface BatchProducer {
 
 /** What a batch takes beside its records. */
 export const BATCH_OVERHEAD_BYTES = 61
-/** Length, attributes, two deltas, the lengths of key and value, the number of headers: at their longest. */
-const RECORD_OVERHEAD_BYTES = 5 + 1 + 1 + 5 + 5 + 5 + 5
+const VARINT_BYTES_MAX = 5
+/** Length, attributes, the deltas of time and offset, the lengths of key and value, the number of headers: at their longest. */
+export const RECORD_OVERHEAD_BYTES = 5 + 1 + 10 + 5 + 5 + 5 + 5
 const HEADER_OVERHEAD_BYTES = 10
 
 const TRANSACTIONAL = 0x10
 const GZIP = 1
+const COPY_BYTES_MIN = 64
 
 export interface BatchOptions {
   readonly isTransactional: boolean
@@ -60,10 +62,9 @@ export function encodeBatch(
   { isTransactional, compression }: BatchOptions,
 ): Buffer {
   const baseTimestampMs = timestampsMs[0]!
-  const body = new WireWriter()
+  const body = new RecordsWriter(records.reduce((bytes, record) => bytes + recordBytesMax(record), 0))
   for (const [index, record] of records.entries()) {
-    const bytes = encodeRecord(record, index, timestampsMs[index]! - baseTimestampMs)
-    zigzag(body, bytes.length).raw(bytes)
+    body.record(record, index, timestampsMs[index]! - baseTimestampMs)
   }
   const out = new WireWriter()
   out
@@ -90,34 +91,80 @@ export function encodeBatch(
 const LENGTH_END = 12
 const CHECKSUM_END = 21
 
-function encodeRecord({ key, value, headers }: OutRecord, index: number, timestampDeltaMs: number): Buffer {
-  const out = new WireWriter()
-  zigzag64(out.int8(0), timestampDeltaMs) // no attributes
-  zigzag(out, index)
-  bytesOrNull(out, key)
-  bytesOrNull(out, value)
-  zigzag(out, headers.length)
-  for (const header of headers) {
-    bytesOrNull(out, Buffer.from(header.key))
-    bytesOrNull(out, header.value)
+/** Writes the records of a batch, one behind the other, into a buffer that has room for all of them. */
+class RecordsWriter {
+  readonly #buffer: Buffer
+  #at = 0
+
+  constructor(bytesMax: number) {
+    this.#buffer = Buffer.allocUnsafe(bytesMax)
   }
-  return out.finish()
-}
 
-function bytesOrNull(out: WireWriter, bytes: Uint8Array | null): void {
-  if (bytes === null) zigzag(out, -1)
-  else zigzag(out, bytes.length).raw(bytes)
-}
+  record({ key, value, headers }: OutRecord, index: number, timestampDeltaMs: number): void {
+    const start = this.#at
+    // The length comes first and is known last: the record moves up to it.
+    this.#at = start + VARINT_BYTES_MAX
+    this.#buffer[this.#at++] = 0 // no attributes
+    this.#zigzag64(timestampDeltaMs)
+    this.#zigzag(index)
+    this.#bytes(key)
+    this.#bytes(value)
+    this.#zigzag(headers.length)
+    for (const header of headers) {
+      this.#text(header.key)
+      this.#bytes(header.value)
+    }
+    const from = start + VARINT_BYTES_MAX
+    const end = this.#at
+    this.#at = start
+    this.#zigzag(end - from)
+    this.#buffer.copyWithin(this.#at, from, end)
+    this.#at += end - from
+  }
 
-/** An int32 as a zig-zag varint. */
-function zigzag(out: WireWriter, value: number): WireWriter {
-  return out.unsignedVarint(((value << 1) ^ (value >> 31)) >>> 0)
-}
+  finish(): Buffer {
+    return this.#buffer.subarray(0, this.#at)
+  }
 
-/** As a zig-zag varint of up to ten bytes: the records of a batch may be years apart. */
-function zigzag64(out: WireWriter, value: number): WireWriter {
-  if (value === (value | 0)) return zigzag(out, value)
-  let rest = BigInt.asUintN(64, (BigInt(value) << 1n) ^ (BigInt(value) >> 63n))
-  for (; rest > 0x7fn; rest >>= 7n) out.uint8(Number(rest & 0x7fn) | 0x80)
-  return out.uint8(Number(rest))
+  #bytes(bytes: Uint8Array | null): void {
+    this.#zigzag(bytes === null ? -1 : bytes.length)
+    if (bytes === null) return
+    if (bytes.length > COPY_BYTES_MIN) this.#buffer.set(bytes, this.#at)
+    // A call costs more than a few bytes one by one.
+    else for (let i = 0; i < bytes.length; i++) this.#buffer[this.#at + i] = bytes[i]!
+    this.#at += bytes.length
+  }
+
+  /** Header keys are mostly short and plain ASCII. */
+  #text(text: string): void {
+    const start = this.#at
+    this.#zigzag(text.length)
+    for (let i = 0; i < text.length; i++) {
+      const unit = text.charCodeAt(i)
+      if (unit > 0x7f) {
+        this.#at = start
+        this.#bytes(Buffer.from(text))
+        return
+      }
+      this.#buffer[this.#at++] = unit
+    }
+  }
+
+  /** An int32 as a zig-zag varint. */
+  #zigzag(value: number): void {
+    let rest = ((value << 1) ^ (value >> 31)) >>> 0
+    for (; rest > 0x7f; rest >>>= 7) this.#buffer[this.#at++] = (rest & 0x7f) | 0x80
+    this.#buffer[this.#at++] = rest
+  }
+
+  /** As a zig-zag varint of up to ten bytes: the records of a batch may be years apart. */
+  #zigzag64(value: number): void {
+    if (value === (value | 0)) {
+      this.#zigzag(value)
+      return
+    }
+    let rest = BigInt.asUintN(64, (BigInt(value) << 1n) ^ (BigInt(value) >> 63n))
+    for (; rest > 0x7fn; rest >>= 7n) this.#buffer[this.#at++] = Number(rest & 0x7fn) | 0x80
+    this.#buffer[this.#at++] = Number(rest)
+  }
 }
