@@ -1,3 +1,4 @@
+import type { Admin } from 'kafkajs'
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { cp, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
@@ -252,6 +253,8 @@ function exchange(port: number, request: Buffer): Promise<Buffer> {
   })
 }
 
+const LEADERS_TIMEOUT_MS = 20_000
+
 export interface TopicOptions {
   readonly partitions?: number
   readonly config?: Readonly<Record<string, string>>
@@ -272,9 +275,27 @@ export async function createTopic(
     const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
     await admin.createTopics({
       topics: [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }],
-      waitForLeaders: true,
+      // kafkajs gives up where a broker has not heard of the topic yet.
+      waitForLeaders: false,
     })
+    await untilLed(admin, topic, partitions)
   } finally {
     await admin.disconnect()
+  }
+}
+
+async function untilLed(admin: Admin, topic: string, partitions: number): Promise<void> {
+  const until = Date.now() + LEADERS_TIMEOUT_MS
+  for (;;) {
+    try {
+      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+      const led = topics[0]?.partitions.filter(({ leader }) => leader >= 0) ?? []
+      if (led.length === partitions) return
+    } catch (error) {
+      if (Date.now() > until) throw error
+    }
+    await new Promise((resolve) => {
+      setTimeout(resolve, 100)
+    })
   }
 }
