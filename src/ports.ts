@@ -335,14 +335,17 @@ export interface StagedFile {
   readonly tags: Readonly<Record<string, string>>
 }
 
-/** A table's log as far as it has been read. */
-export interface TableState {
+/** A table's log as far as it has been read, without the list of its files, which can be long. */
+export interface TableHead {
   /** -1 where the table does not exist. */
   readonly version: number
   readonly fields: readonly Field[] | null
   readonly configuration: Readonly<Record<string, string>>
   /** The newest version of each appId. */
   readonly txn: ReadonlyMap<string, number>
+}
+
+export interface TableState extends TableHead {
   /** Active files by path. */
   readonly files: ReadonlyMap<string, StagedFile>
 }
@@ -363,7 +366,9 @@ export interface TableCommit {
 export interface TableLog {
   readonly shape: TableShape
   /** Reads what is new in the log. */
-  refresh(): Promise<TableState>
+  refresh(): Promise<TableHead>
+  /** The same, with the files: reads more, and what it returns is not kept. */
+  read(): Promise<TableState>
   /**
    * Tries to be version `version`, which must be `state.version + 1`. 'lost' means that another commit has that
    * version: refresh and decide again. Throws STORE_AMBIGUOUS where the outcome is not known: refresh tells.

@@ -1,13 +1,30 @@
+import { assert } from '../../src/errors.ts'
+import type { ObjectStore } from '../../src/ports.ts'
 import { readRows } from '../parquet/parquet-reader.ts'
 import type { Action } from './actions.ts'
+import type { CheckpointFiles } from './log-keys.ts'
 
-/** The columns of a checkpoint that matter to a table's state. Parsed statistics and the like are not read. */
-const COLUMNS = ['txn', 'add', 'remove', 'metaData', 'protocol'] as const
+/** What a checkpoint says of the table as a whole, without its files, which can be many. */
+export const HEAD_COLUMNS = ['txn', 'metaData', 'protocol'] as const
+/** Parsed statistics and the like are not read. */
+export const FILE_COLUMNS = ['add', 'remove'] as const
 
-/** The actions of a log checkpoint, or of one part of it. */
-export async function readCheckpoint(body: Uint8Array): Promise<readonly Action[]> {
-  const rows = await readRows(body, COLUMNS)
-  return rows.map((row) => withoutNulls(row) as Action)
+/** The actions of all parts of a log checkpoint, of these kinds. */
+export async function readCheckpoint(
+  store: ObjectStore,
+  checkpoint: CheckpointFiles,
+  columns: readonly string[],
+): Promise<readonly Action[]> {
+  const actions: Action[] = []
+  for (const key of checkpoint.keys) {
+    const body = await store.get(key)
+    assert(body !== null, `${key} is gone`)
+    for (const row of await readRows(body, columns)) {
+      const action = withoutNulls(row) as Action
+      if (Object.keys(action).length > 0) actions.push(action)
+    }
+  }
+  return actions
 }
 
 /** As it would be in a commit's JSON: no nulls but those of maps' values, and longs as numbers. */

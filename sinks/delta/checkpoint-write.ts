@@ -3,12 +3,11 @@ import { createBatch } from '../../src/columns/column.ts'
 import { assert } from '../../src/errors.ts'
 import type { ObjectStore, TableEncoder, TableShape } from '../../src/ports.ts'
 import { CHECKPOINT_FIELDS } from './checkpoint-schema.ts'
-import { checkpointKey, lastCheckpointKey } from './log-keys.ts'
+import { writeCheckpointHint } from './checkpoint-hint.ts'
+import { type CheckpointFiles, checkpointKey } from './log-keys.ts'
 import { addAction } from './snapshot.ts'
 import type { Snapshot } from './snapshot.ts'
-
-/** How long a removed file is remembered, for VACUUM: Delta's default of `delta.deletedFileRetentionDuration`. */
-const TOMBSTONE_RETENTION_MS = 7 * 24 * 3_600_000
+import { tombstoneRetentionMs } from './table-properties.ts'
 
 const SHAPE: TableShape = {
   path: '_delta_log',
@@ -29,7 +28,7 @@ export async function writeCheckpoint(
   table: string,
   snapshot: Snapshot,
   nowMs: number,
-): Promise<void> {
+): Promise<CheckpointFiles> {
   const rows = checkpointRows(snapshot, nowMs)
   const batch = createBatch(CHECKPOINT_FIELDS)
   for (const row of rows) {
@@ -38,25 +37,26 @@ export async function writeCheckpoint(
   }
   batch.length = rows.length
   const files = encoder.encode(SHAPE, batch, null, rows.length)
-  for (const [index, file] of files.entries()) {
-    await store.put(checkpointKey(table, snapshot.version, index + 1, files.length), file.body)
-  }
-  const last = {
-    version: snapshot.version,
+  const { version } = snapshot
+  const keys = files.map((_, index) => checkpointKey(table, version, index + 1, files.length))
+  for (const [index, file] of files.entries()) await store.put(keys[index]!, file.body)
+  await writeCheckpointHint(store, table, {
+    version,
     size: rows.length,
-    ...(files.length > 1 ? { parts: files.length } : {}),
+    parts: files.length,
     sizeInBytes: files.reduce((bytes, file) => bytes + file.body.length, 0),
     numOfAddFiles: snapshot.files.size,
-  }
-  await store.put(lastCheckpointKey(table), new TextEncoder().encode(JSON.stringify(last)))
+  })
+  return { version, keys }
 }
 
 function checkpointRows(snapshot: Snapshot, nowMs: number): readonly object[] {
   const rows: object[] = [{ protocol: snapshot.protocol }, { metaData: metadataRow(snapshot) }]
+  const forgottenMs = nowMs - tombstoneRetentionMs(snapshot.configuration)
   for (const [appId, version] of snapshot.txn) rows.push({ txn: { appId, version } })
   for (const file of snapshot.files.values()) rows.push({ add: addAction(file, false) })
   for (const tombstone of snapshot.tombstones.values()) {
-    if ((tombstone.deletionTimestamp ?? 0) < nowMs - TOMBSTONE_RETENTION_MS) continue
+    if ((tombstone.deletionTimestamp ?? 0) < forgottenMs) continue
     const { path, deletionTimestamp, extendedFileMetadata, partitionValues, size } = tombstone
     rows.push({
       remove: { path, deletionTimestamp, dataChange: false, extendedFileMetadata, partitionValues, size },

@@ -3,10 +3,12 @@ import type { Log, ObjectStore, TableEncoder, TableFormat } from '../../src/port
 import { DeltaLog } from './delta-log.ts'
 
 export interface DeltaFormatOptions {
-  /** Commits from one log checkpoint to the next. Default 10, as Spark's. */
+  /** Commits from one log checkpoint to the next, while the table has few files. Default 10, as Spark's. */
   readonly checkpointEvery?: number
   /** Told when a log checkpoint could not be written. */
   readonly log?: Log
+  /** How long this process may have slept is read from here. Default: the system's clock. */
+  readonly nowMs?: () => number
 }
 
 const CHECKPOINT_EVERY = 10
@@ -17,7 +19,7 @@ export function deltaFormat(
   encoder: TableEncoder,
   options: DeltaFormatOptions = {},
 ): TableFormat {
-  const { checkpointEvery = CHECKPOINT_EVERY, log = null } = options
+  const { checkpointEvery = CHECKPOINT_EVERY, log = null, nowMs = Date.now } = options
   assert(Number.isInteger(checkpointEvery) && checkpointEvery > 0, 'checkpointEvery is a positive integer')
-  return { encoder, open: (shape) => new DeltaLog(shape, { store, encoder, checkpointEvery, log }) }
+  return { encoder, open: (shape) => new DeltaLog(shape, { store, encoder, checkpointEvery, log, nowMs }) }
 }

@@ -1,34 +1,54 @@
 import { createHash } from 'node:crypto'
-import { assert, messageOf } from '../../src/errors.ts'
+import { assert, messageOf, PipelineError } from '../../src/errors.ts'
 import type { Log, ObjectStore, TableCommit, TableEncoder, TableLog, TableShape } from '../../src/ports.ts'
 import type { Action, Metadata } from './actions.ts'
 import { actionsText } from './actions.ts'
 import { writeCheckpoint } from './checkpoint-write.ts'
+import { isCheckpointDue, isCleanUpDue } from './checkpoint-interval.ts'
+import { cleanLog } from './log-cleanup.ts'
 import { commitKey } from './log-keys.ts'
+import { applyCommit, type LogState, NO_LOG, rebased } from './log-state.ts'
 import { checkWritable, protocolFor, raisedProtocol } from './protocol.ts'
-import { readLog } from './read-log.ts'
+import { readFiles, readLog } from './read-log.ts'
 import { evolvedFields } from './schema-change.ts'
 import { parseSchema, schemaText } from './schema-json.ts'
 import type { DeltaField } from './schema-json.ts'
-import { addAction, applyActions, NO_TABLE } from './snapshot.ts'
+import { addAction } from './snapshot.ts'
 import type { Snapshot } from './snapshot.ts'
+import {
+  LOG_RETENTION_MS_MIN,
+  LOG_RETENTION_OF_NEW_TABLES,
+  LOG_RETENTION_PROPERTY,
+  logRetentionMs,
+} from './table-properties.ts'
 import { tableSchemaOf } from './table-schema.ts'
 import type { TableSchema } from './table-schema.ts'
 
 export interface DeltaLogOptions {
   readonly store: ObjectStore
   readonly encoder: TableEncoder
-  /** Commits from one log checkpoint to the next. */
+  /** Commits from one log checkpoint to the next, while the table has few files. */
   readonly checkpointEvery: number
   readonly log: Log | null
+  readonly nowMs: () => number
 }
+
+/**
+ * What has been read so long ago may have been deleted since, and its version's number be free again. Half of what every version is kept for: the rest is for
+ * clocks that differ.
+ */
+const STALE_AFTER_MS = LOG_RETENTION_MS_MIN / 2
+/** Old log files deleted at one time. */
+const CLEAN_UP_DELETES_MAX = 2_000
 
 /** The log of one Delta table, written by any number of processes at once. */
 export class DeltaLog implements TableLog {
   readonly shape: TableShape
   readonly #options: DeltaLogOptions
   readonly #schema: TableSchema
-  #snapshot: Snapshot = NO_TABLE
+  #state: LogState = NO_LOG
+  /** When the state was the newest for certain. */
+  #knownMs = -Infinity
 
   constructor(shape: TableShape, options: DeltaLogOptions) {
     this.shape = shape
@@ -36,9 +56,35 @@ export class DeltaLog implements TableLog {
     this.#schema = tableSchemaOf(shape)
   }
 
-  async refresh(): Promise<Snapshot> {
-    this.#snapshot = await readLog(this.#options.store, this.shape.path, this.#snapshot)
-    return this.#snapshot
+  /** From what is known already, or from the last checkpoint where this process may have slept since. */
+  async refresh(): Promise<LogState> {
+    const { store, nowMs } = this.#options
+    for (;;) {
+      const startMs = nowMs()
+      const known = this.#isStale() ? NO_LOG : this.#state
+      try {
+        const state = await readLog(store, this.shape.path, known)
+        const sinceMs = known === NO_LOG ? startMs : this.#knownMs
+        this.#state = state
+        this.#knownMs = sinceMs
+        if (!this.#isStale()) {
+          this.#knownMs = startMs
+          return state
+        }
+      } catch (error) {
+        // It slept in the middle, and what it was about to read may be gone.
+        const elapsedMs = nowMs() - startMs
+        if (elapsedMs >= 0 && elapsedMs < STALE_AFTER_MS) throw error
+      }
+      this.#knownMs = -Infinity
+    }
+  }
+
+  async read(): Promise<Snapshot> {
+    await this.refresh()
+    const { state, snapshot } = await readFiles(this.#options.store, this.shape.path, this.#state)
+    this.#state = state
+    return snapshot
   }
 
   /**
@@ -47,23 +93,39 @@ export class DeltaLog implements TableLog {
    * removes every file may change it freely.
    */
   async commit(version: number, commit: TableCommit): Promise<'committed' | 'lost'> {
-    const { store } = this.#options
+    const { store, nowMs } = this.#options
     const table = this.shape.path
-    assert(
-      version === this.#snapshot.version + 1,
-      `${table}: version ${version} is not the next to be written`,
-    )
-    const actions = this.#actionsOf(commit)
+    assert(version === this.#state.version + 1, `${table}: version ${version} is not the next to be written`)
+    if (this.#isStale()) return 'lost'
+    const actions = await this.#actionsOf(commit)
+    if (actions === null) return 'lost'
     const body = new TextEncoder().encode(actionsText(actions))
+    const startMs = nowMs()
     const outcome = await store.putIfAbsent(commitKey(table, version), body)
     if (outcome === 'exists') return 'lost'
-    this.#snapshot = applyActions(table, this.#snapshot, version, actions)
+    if (this.#isStale()) {
+      throw new PipelineError(
+        'STORE_AMBIGUOUS',
+        `this process slept while it wrote version ${version} of ${table}, which others may have written and cleaned up meanwhile`,
+        { retryable: true },
+      )
+    }
+    this.#state = applyCommit(table, this.#state, version, actions)
+    this.#knownMs = startMs
     await this.#checkpoint(commit.committedMs)
     return 'committed'
   }
 
-  #actionsOf(commit: TableCommit): readonly Action[] {
-    const { metadata, protocol } = this.#metadataOf(commit)
+  #isStale(): boolean {
+    const ageMs = this.#options.nowMs() - this.#knownMs
+    return ageMs < 0 || ageMs >= STALE_AFTER_MS
+  }
+
+  /** Null where somebody else has written meanwhile. */
+  async #actionsOf(commit: TableCommit): Promise<readonly Action[] | null> {
+    const changed = await this.#metadataOf(commit)
+    if (changed === null) return null
+    const { metadata, protocol } = changed
     const actions: Action[] = [{ commitInfo: commitInfo(commit) }]
     if (protocol !== null) actions.push({ protocol })
     if (metadata !== null) actions.push({ metaData: metadata })
@@ -81,16 +143,18 @@ export class DeltaLog implements TableLog {
     return actions
   }
 
-  /** Null for what stays as it is. */
-  #metadataOf(commit: TableCommit) {
-    const { metadata: current, protocol: currentProtocol } = this.#snapshot
+  /** Null for what stays as it is, and in place of all where somebody else has written meanwhile. */
+  async #metadataOf(commit: TableCommit) {
+    const { metadata: current, protocol: currentProtocol } = this.#state
     const wanted = commit.metadata?.configuration ?? {}
     if (current === null || currentProtocol === null) {
       const metadata = this.#firstMetadata(commit, wanted)
       return { metadata, protocol: protocolFor(this.#schema.fields) }
     }
     checkWritable(this.shape.path, currentProtocol, current, commit.remove.length > 0)
-    const { fields, partitionColumns } = this.#nextSchema(current, commit)
+    const schema = await this.#nextSchema(current, commit)
+    if (schema === null) return null
+    const { fields, partitionColumns } = schema
     const raised = raisedProtocol(currentProtocol, protocolFor(fields))
     const configuration = { ...current.configuration, ...wanted }
     const next = { ...current, schemaString: schemaText(fields), partitionColumns, configuration }
@@ -101,14 +165,21 @@ export class DeltaLog implements TableLog {
     return { metadata: isSame ? null : next, protocol: raised === currentProtocol ? null : raised }
   }
 
-  #nextSchema(current: Metadata, commit: TableCommit): TableSchema {
-    const { files } = this.#snapshot
+  async #nextSchema(current: Metadata, commit: TableCommit): Promise<TableSchema | null> {
     const fields: readonly DeltaField[] = parseSchema(current.schemaString)
-    const removed = new Set(commit.remove.map((file) => file.path))
-    // So does one to a table that has none: there is no row that the old schema would describe.
-    const isEmptied = [...files.keys()].every((path) => removed.has(path))
-    if (isEmptied) return this.#schema
     const { partitionColumns } = current
+    const isSame =
+      schemaText(fields) === schemaText(this.#schema.fields) &&
+      partitionColumns.join('\n') === this.#schema.partitionColumns.join('\n')
+    if (isSame) return this.#schema
+    if (commit.remove.length > 0 || (this.#state.fileCount ?? 0) <= 0) {
+      const { version } = this.#state
+      const { files, version: newest } = await this.read()
+      if (newest !== version) return null
+      const removed = new Set(commit.remove.map((file) => file.path))
+      // So does one to a table that has none: there is no row that the old schema would describe.
+      if ([...files.keys()].every((path) => removed.has(path))) return this.#schema
+    }
     return {
       fields: evolvedFields(this.shape.path, { fields, partitionColumns }, this.#schema),
       partitionColumns,
@@ -121,7 +192,7 @@ export class DeltaLog implements TableLog {
       format: { provider: 'parquet', options: {} },
       schemaString: schemaText(this.#schema.fields),
       partitionColumns: this.#schema.partitionColumns,
-      configuration,
+      configuration: { [LOG_RETENTION_PROPERTY]: LOG_RETENTION_OF_NEW_TABLES, ...configuration },
       createdTime: commit.committedMs,
     }
   }
@@ -129,15 +200,18 @@ export class DeltaLog implements TableLog {
   /** The commit is done, whatever becomes of this. */
   async #checkpoint(nowMs: number): Promise<void> {
     const { store, encoder, checkpointEvery, log } = this.#options
-    const { version } = this.#snapshot
-    if (version === 0 || version % checkpointEvery !== 0 || encoder.extension !== 'parquet') return
+    const table = this.shape.path
+    const { version, fileCount, configuration } = this.#state
+    if (encoder.extension !== 'parquet' || !isCheckpointDue(version, fileCount ?? 0, checkpointEvery)) return
     try {
-      await writeCheckpoint(store, encoder, this.shape.path, this.#snapshot, nowMs)
+      const { state, snapshot } = await readFiles(store, table, this.#state)
+      const written = await writeCheckpoint(store, encoder, table, snapshot, nowMs)
+      if (state.version === version) this.#state = rebased(state, written)
+      const retentionMs = logRetentionMs(configuration)
+      if (retentionMs === null || !isCleanUpDue(version, fileCount ?? 0, checkpointEvery)) return
+      await cleanLog(store, table, nowMs - retentionMs, CLEAN_UP_DELETES_MAX)
     } catch (error) {
-      log?.warn(
-        { table: this.shape.path, version, error: messageOf(error) },
-        'could not write a log checkpoint',
-      )
+      log?.warn({ table, version, error: messageOf(error) }, 'could not write a log checkpoint')
     }
   }
 }

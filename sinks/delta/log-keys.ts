@@ -48,27 +48,37 @@ const CHECKPOINT = /\/(\d{20})\.checkpoint(?:\.(\d{10})\.(\d{10}))?\.parquet$/
 export function readListing(keys: readonly string[]): LogListing {
   const commits = new Set<number>()
   let newestCommit = -1
-  const parts = new Map<string, { version: number; parts: number; keys: string[] }>()
   for (const key of keys) {
     const commit = COMMIT.exec(key)
-    if (commit !== null) {
-      commits.add(Number(commit[1]))
-      newestCommit = Math.max(newestCommit, Number(commit[1]))
-    }
+    if (commit === null) continue
+    commits.add(Number(commit[1]))
+    newestCommit = Math.max(newestCommit, Number(commit[1]))
+  }
+  return { commits, newestCommit, checkpoint: completeCheckpoints(keys).at(-1) ?? null }
+}
+
+/** Those of which every part is there, ascending. */
+export function completeCheckpoints(keys: readonly string[]): readonly CheckpointFiles[] {
+  const groups = new Map<string, { version: number; parts: number; keys: string[] }>()
+  for (const key of keys) {
     const checkpoint = CHECKPOINT.exec(key)
     if (checkpoint === null) continue
-    const group = `${checkpoint[1]}/${checkpoint[3] ?? ''}`
-    const entry = parts.get(group) ?? {
+    const name = `${checkpoint[1]}/${checkpoint[3] ?? ''}`
+    const group = groups.get(name) ?? {
       version: Number(checkpoint[1]),
       parts: Number(checkpoint[3] ?? 1),
       keys: [],
     }
-    entry.keys.push(key)
-    parts.set(group, entry)
+    group.keys.push(key)
+    groups.set(name, group)
   }
-  let newest: CheckpointFiles | null = null
-  for (const entry of parts.values()) {
-    if (entry.keys.length === entry.parts && entry.version > (newest?.version ?? -1)) newest = entry
-  }
-  return { commits, newestCommit, checkpoint: newest }
+  return [...groups.values()]
+    .filter((group) => group.keys.length === group.parts)
+    .sort((a, b) => a.version - b.version)
+}
+
+/** The version of a commit, its checksum or a piece of a checkpoint; null for what is none of these. */
+export function logFileVersion(key: string): number | null {
+  const match = /\/(\d{20})\.(?:json|crc|checkpoint\.(?:\d{10}\.\d{10}\.)?parquet)$/.exec(key)
+  return match === null ? null : Number(match[1])
 }

@@ -1,28 +1,29 @@
-import { assert, messageOf, PipelineError } from '../../src/errors.ts'
+import { messageOf, PipelineError } from '../../src/errors.ts'
 import type { ObjectStore } from '../../src/ports.ts'
 import type { Action } from './actions.ts'
 import { parseActions } from './actions.ts'
-import { readCheckpoint } from './checkpoint-read.ts'
-import type { LogListing } from './log-keys.ts'
-import { beforeVersion, commitKey, lastCheckpointKey, logPrefix, readListing } from './log-keys.ts'
-import { applyActions, NO_TABLE } from './snapshot.ts'
-import type { Snapshot } from './snapshot.ts'
+import { FILE_COLUMNS, HEAD_COLUMNS, readCheckpoint } from './checkpoint-read.ts'
+import { type CheckpointHint, readCheckpointHint } from './checkpoint-hint.ts'
+import type { CheckpointFiles, LogListing } from './log-keys.ts'
+import { beforeVersion, commitKey, logPrefix, readListing } from './log-keys.ts'
+import { applyCommit, type LogState, NO_LOG, rebased, stateOfCheckpoint } from './log-state.ts'
+import { type Snapshot, snapshotOf } from './snapshot.ts'
 
 /** A checkpoint this far ahead is read rather than the commits before it. */
 const CATCH_UP_COMMITS_MAX = 20
 const COMMITS_AT_ONCE = 16
 
 /**
- * Brings a snapshot up to the newest version of the log, reading only what is new. From NO_TABLE it starts at the last
+ * Brings a state up to the newest version of the log, reading only what is new. From NO_LOG it starts at the last
  * checkpoint. Errors: TABLE_LOG_BROKEN (a version is missing or cannot be parsed), TABLE_UNSUPPORTED.
  */
-export async function readLog(store: ObjectStore, table: string, known: Snapshot): Promise<Snapshot> {
-  const listFrom = known.version >= 0 ? known.version : await lastCheckpointVersion(store, table)
-  let listing = await listLog(store, table, listFrom)
-  let base = await baseSnapshot(store, table, known, listing)
+export async function readLog(store: ObjectStore, table: string, known: LogState): Promise<LogState> {
+  const hint = known.version >= 0 ? null : await readCheckpointHint(store, table)
+  let listing = await listLog(store, table, known.version >= 0 ? known.version : (hint?.version ?? -1))
+  let base = await baseState(store, table, known, listing, hint)
   if (base instanceof PipelineError) {
     // A checkpoint repeats the commits before it: where these are all there, a damaged one does no harm.
-    listing = await listLog(store, table, 0)
+    listing = { ...(await listLog(store, table, 0)), checkpoint: null }
     if (!listing.commits.has(known.version + 1)) throw base
     base = known
   }
@@ -30,12 +31,44 @@ export async function readLog(store: ObjectStore, table: string, known: Snapshot
   if (known.version >= 0 && !listing.commits.has(known.version) && newest === known.version) {
     throw brokenLog(table, `version ${known.version}, which was there before, is gone`)
   }
-  let snapshot = base
+  let state = base
   for (let version = base.version + 1; version <= newest; version += COMMITS_AT_ONCE) {
     const last = Math.min(newest, version + COMMITS_AT_ONCE - 1)
-    snapshot = await applyCommits(store, table, snapshot, listing, last)
+    state = await applyCommits(store, table, state, listing, last)
   }
-  return snapshot
+  const { checkpoint } = listing
+  const isNewer = checkpoint !== null && checkpoint.version > (state.base?.version ?? -1)
+  return isNewer && checkpoint.version <= state.version ? rebased(state, checkpoint) : state
+}
+
+/** A state with its files; that of a newer version where the log has moved on and its checkpoint is gone. */
+export async function readFiles(
+  store: ObjectStore,
+  table: string,
+  state: LogState,
+): Promise<{ readonly state: LogState; readonly snapshot: Snapshot }> {
+  try {
+    return await withFiles(store, table, state)
+  } catch (error) {
+    if (error instanceof PipelineError && error.code !== 'TABLE_LOG_BROKEN') throw error
+    const fresh = await readLog(store, table, NO_LOG)
+    if (fresh.base !== null && fresh.base.version !== state.base?.version)
+      return withFiles(store, table, fresh)
+    // The checkpoint itself is damaged.
+    const listing = { ...(await listLog(store, table, 0)), checkpoint: null }
+    if (!listing.commits.has(0)) throw error
+    return withFiles(store, table, await applyCommits(store, table, NO_LOG, listing, listing.newestCommit))
+  }
+}
+
+async function withFiles(
+  store: ObjectStore,
+  table: string,
+  state: LogState,
+): Promise<{ readonly state: LogState; readonly snapshot: Snapshot }> {
+  const actions = state.base === null ? [] : await readParts(store, table, state.base, FILE_COLUMNS)
+  const snapshot = snapshotOf(table, state, actions)
+  return { state: { ...state, fileCount: snapshot.files.size }, snapshot }
 }
 
 async function listLog(store: ObjectStore, table: string, fromVersion: number): Promise<LogListing> {
@@ -48,60 +81,65 @@ async function listLog(store: ObjectStore, table: string, fromVersion: number): 
   return usable ? listing : list()
 }
 
-/** -1 where the hint is missing or cannot be read. */
-async function lastCheckpointVersion(store: ObjectStore, table: string): Promise<number> {
-  const body = await store.get(lastCheckpointKey(table))
-  if (body === null) return -1
+/** The state to go on from: what is known, or a checkpoint where that is nearer or the commits between are gone. */
+async function baseState(
+  store: ObjectStore,
+  table: string,
+  known: LogState,
+  { commits, checkpoint }: LogListing,
+  hint: CheckpointHint | null,
+): Promise<LogState | PipelineError> {
+  if (checkpoint === null || checkpoint.version <= known.version) return known
+  const isFar = checkpoint.version - known.version > CATCH_UP_COMMITS_MAX
+  if (known.version >= 0 && !isFar && hasAll(commits, known.version + 1, checkpoint.version)) return known
   try {
-    const { version } = JSON.parse(new TextDecoder().decode(body)) as { version?: unknown }
-    return Number.isSafeInteger(version) ? (version as number) : -1
-  } catch {
-    return -1
+    const actions = await readParts(store, table, checkpoint, HEAD_COLUMNS)
+    const fileCount = hint?.version === checkpoint.version ? hint.fileCount : null
+    return stateOfCheckpoint(table, checkpoint, actions, fileCount)
+  } catch (error) {
+    if (error instanceof PipelineError && error.code === 'TABLE_LOG_BROKEN') return error
+    throw error
   }
 }
 
-/** The state to go on from: what is known, or a checkpoint where that is nearer or the commits between are gone. */
-async function baseSnapshot(
+function hasAll(commits: ReadonlySet<number>, first: number, last: number): boolean {
+  for (let version = first; version <= last; version++) if (!commits.has(version)) return false
+  return true
+}
+
+async function readParts(
   store: ObjectStore,
   table: string,
-  known: Snapshot,
-  { commits, checkpoint }: LogListing,
-): Promise<Snapshot | PipelineError> {
-  if (checkpoint === null || checkpoint.version <= known.version) return known
-  const isFar = checkpoint.version - known.version > CATCH_UP_COMMITS_MAX
-  if (known.version >= 0 && !isFar && commits.has(known.version + 1)) return known
-  const actions: Action[] = []
-  for (const key of checkpoint.keys) {
-    const body = await store.get(key)
-    try {
-      assert(body !== null, `${key} is gone`)
-      for (const action of await readCheckpoint(body)) actions.push(action)
-    } catch (error) {
-      const why = `the checkpoint of version ${checkpoint.version} cannot be read: ${messageOf(error)}`
-      return brokenLog(table, why, error)
-    }
+  checkpoint: CheckpointFiles,
+  columns: readonly string[],
+): Promise<readonly Action[]> {
+  try {
+    return await readCheckpoint(store, checkpoint, columns)
+  } catch (error) {
+    if (error instanceof PipelineError) throw error
+    const why = `the checkpoint of version ${checkpoint.version} cannot be read: ${messageOf(error)}`
+    throw brokenLog(table, why, error)
   }
-  return applyActions(table, NO_TABLE, checkpoint.version, actions)
 }
 
 async function applyCommits(
   store: ObjectStore,
   table: string,
-  from: Snapshot,
+  from: LogState,
   listing: LogListing,
   lastVersion: number,
-): Promise<Snapshot> {
+): Promise<LogState> {
   const versions = Array.from({ length: lastVersion - from.version }, (_, index) => from.version + 1 + index)
   const missing = versions.find((version) => !listing.commits.has(version))
   if (missing !== undefined) {
     throw brokenLog(table, `version ${missing} is missing, though version ${listing.newestCommit} is there`)
   }
   const commits = await Promise.all(versions.map((version) => readCommit(store, table, version)))
-  let snapshot = from
+  let state = from
   for (const [index, actions] of commits.entries()) {
-    snapshot = applyActions(table, snapshot, versions[index]!, actions)
+    state = applyCommit(table, state, versions[index]!, actions)
   }
-  return snapshot
+  return state
 }
 
 async function readCommit(store: ObjectStore, table: string, version: number): Promise<readonly Action[]> {

@@ -1,6 +1,6 @@
 import type { ObjectStore, TableState } from '../../src/ports.ts'
-import { readLog } from './read-log.ts'
-import { NO_TABLE } from './snapshot.ts'
+import { NO_LOG } from './log-state.ts'
+import { readFiles, readLog } from './read-log.ts'
 
 export interface ReadTableState extends TableState {
   /** Their values are in `partitionValues` of the files, not in the files. */
@@ -12,6 +12,6 @@ export interface ReadTableState extends TableState {
  * strings, timestamps as micros), partition columns included.
  */
 export async function readTable(store: ObjectStore, path: string): Promise<ReadTableState | null> {
-  const snapshot = await readLog(store, path, NO_TABLE)
-  return snapshot.version < 0 ? null : snapshot
+  const state = await readLog(store, path, NO_LOG)
+  return state.version < 0 ? null : (await readFiles(store, path, state)).snapshot
 }

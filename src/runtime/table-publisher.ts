@@ -1,5 +1,5 @@
 import { assert, PipelineError } from '../errors.ts'
-import type { StagedFile, TableLog, TableState } from '../ports.ts'
+import type { StagedFile, TableHead, TableLog, TableState } from '../ports.ts'
 import type { TableSummary } from './bindings.ts'
 import { Backoff, type Retry, retrying } from './retry.ts'
 import type { ProtocolRules } from './rules.ts'
@@ -47,7 +47,6 @@ export class TablePublisher {
   readonly #options: PublisherOptions
   readonly #queue: Waiting[] = []
   #version = -1
-  #files: TableState['files'] = new Map()
   #txn = new Map<string, number>()
   #commits = 0
   #running: Promise<void> | null = null
@@ -128,7 +127,7 @@ export class TablePublisher {
   async summary(): Promise<TableSummary> {
     // Where another owner took over, commits may still be under way, and a log is read by one caller at a time.
     while (this.#running !== null) await this.#running
-    const state = await this.#refresh()
+    const state = await this.#read()
     let rows = 0
     for (const file of state.files.values()) rows += file.rows
     return {
@@ -169,14 +168,24 @@ export class TablePublisher {
       this.#fence()
       const add = todo.flatMap(({ publication }) => publication.files)
       if (add.length === 0 && this.isCurrent && !todo.some(({ isMark }) => isMark)) return
-      const outcome = await this.#tryCommit(todo, add, backoff)
+      let remove: readonly StagedFile[] = []
+      if (!this.isCurrent) {
+        const before = this.#version
+        remove = this.#ownFiles(await this.#read())
+        if (this.#version > before) {
+          if (rules.txnAfterLostRace) todo = pending()
+          continue
+        }
+      }
+      const outcome = await this.#tryCommit(todo, add, remove, backoff)
       if (outcome === 'committed') {
         this.#count(add)
         return
       }
       await this.#refresh()
       // After a lost answer all of them are in the table, or none.
-      if (outcome === 'unknown') this.#count(add.filter(({ path }) => this.#files.has(path)))
+      if (outcome === 'unknown')
+        this.#count(todo.filter(this.#isPublished).flatMap((one) => one.publication.files))
       if (rules.txnAfterLostRace) todo = pending()
     }
   }
@@ -184,9 +193,10 @@ export class TablePublisher {
   async #tryCommit(
     todo: readonly Waiting[],
     add: readonly StagedFile[],
+    remove: readonly StagedFile[],
     backoff: Backoff,
   ): Promise<'committed' | 'lost' | 'unknown'> {
-    const { log, rules, incarnation, incarnationAppId, pipeline, retry, run } = this.#options
+    const { log, incarnation, incarnationAppId, pipeline, retry, run } = this.#options
     const isNew = this.#version < 0
     const isSwitch = !this.isCurrent
     const txn = new Map<string, number>()
@@ -195,7 +205,6 @@ export class TablePublisher {
       txn.set(appId, Math.max(epoch, txn.get(appId) ?? -1))
     }
     if (isSwitch) txn.set(incarnationAppId, incarnation)
-    const remove = isSwitch && rules.switchRemovesFiles ? this.#ownFiles() : []
     const configuration = this.#options.isOwned ? { [PIPELINE_PROPERTY]: pipeline } : {}
     try {
       const result = await log.commit(this.#version + 1, {
@@ -236,25 +245,38 @@ export class TablePublisher {
     }
   }
 
-  #ownFiles(): readonly StagedFile[] {
-    const files = [...this.#files.values()]
+  readonly #isPublished = ({ publication: { appId, epoch } }: Waiting): boolean =>
+    this.markerOf(appId) >= epoch
+
+  /** What the first commit of an incarnation takes out of the table. */
+  #ownFiles(state: TableState): readonly StagedFile[] {
+    if (!this.#options.rules.switchRemovesFiles) return []
+    const files = [...state.files.values()]
     if (this.#options.isOwned) return files
     return files.filter((file) => file.tags[PIPELINE_TAG] === this.#options.pipeline)
   }
 
-  async #refresh(): Promise<TableState> {
+  async #refresh(): Promise<void> {
     const { log, retry } = this.#options
-    const state = await retrying(retry, `read the log of ${this.path}`, () => log.refresh())
-    assert(state.version >= this.#version, `the log of ${this.path} went back`)
-    this.#refuseForeign(state)
-    this.#version = state.version
-    this.#files = state.files
-    this.#txn = new Map(state.txn)
+    this.#know(await retrying(retry, `read the log of ${this.path}`, () => log.refresh()))
+  }
+
+  async #read(): Promise<TableState> {
+    const { log, retry } = this.#options
+    const state = await retrying(retry, `read the log of ${this.path}`, () => log.read())
+    this.#know(state)
     return state
   }
 
+  #know(state: TableHead): void {
+    assert(state.version >= this.#version, `the log of ${this.path} went back`)
+    this.#refuseForeign(state)
+    this.#version = state.version
+    this.#txn = new Map(state.txn)
+  }
+
   /** Asked of every state, not only of the first: another pipeline may make the table between our look and our commit. */
-  #refuseForeign(state: TableState): void {
+  #refuseForeign(state: TableHead): void {
     if (state.version < 0 || !this.#options.isOwned) return
     const owner = state.configuration[PIPELINE_PROPERTY]
     if (owner === this.#options.pipeline) return

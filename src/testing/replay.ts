@@ -75,7 +75,7 @@ export async function replay(pipeline: PipelineSpec, options: ReplayOptions): Pr
   const contents = new Map<string, readonly string[]>()
   for (const [path, log] of logs) {
     const lines: string[] = []
-    for (const file of (await log.refresh()).files.values()) {
+    for (const file of (await log.read()).files.values()) {
       const body = await store.get(`${path}/${decodeURIComponent(file.path)}`)
       for (const row of JSON.parse(decodeUtf8(body!)) as Row[]) lines.push(lineOf(row))
     }

@@ -24,30 +24,30 @@ function silent(): void {}
 describe('log checkpoints', () => {
   test('give the state that the commits give', async () => {
     await history(25)
-    const fromCheckpoint = await open().refresh()
+    const fromCheckpoint = await open().read()
     for (const object of await store.list('gold/t/_delta_log/')) {
       if (!object.key.endsWith('.json')) await store.delete(object.key)
     }
-    const fromCommits = await open().refresh()
+    const fromCommits = await open().read()
     expect(comparable(fromCheckpoint)).toEqual(comparable(fromCommits))
     expect(fromCommits.version).toBe(24)
   })
 
   test('are enough without the commits before them', async () => {
     await history(25)
-    const before = comparable(await open().refresh())
+    const before = comparable(await open().read())
     for (let version = 0; version < 20; version++) await store.delete(logKey(version))
-    expect(comparable(await open().refresh())).toEqual(before)
+    expect(comparable(await open().read())).toEqual(before)
     await store.delete('gold/t/_delta_log/_last_checkpoint')
-    expect(comparable(await open().refresh())).toEqual(before)
+    expect(comparable(await open().read())).toEqual(before)
     await put('gold/t/_delta_log/_last_checkpoint', 'not JSON')
-    expect(comparable(await open().refresh())).toEqual(before)
+    expect(comparable(await open().read())).toEqual(before)
   })
 
   test('say where they are', async () => {
     await history(21)
     const last = JSON.parse(await textOf('gold/t/_delta_log/_last_checkpoint')) as Record<string, number>
-    const state = await open().refresh()
+    const state = await open().read()
     expect(last).toMatchObject({ version: 20, numOfAddFiles: state.files.size })
     const [object] = await store.list('gold/t/_delta_log/00000000000000000020.checkpoint.parquet')
     expect(object!.size).toBe(last['sizeInBytes'])
@@ -60,7 +60,7 @@ describe('log checkpoints', () => {
       .filter((key) => key.endsWith('20.json'))
     expect(keys).toHaveLength(1)
     for (let version = 0; version < 20; version++) await store.delete(logKey(version))
-    const state = (await open().refresh()) as TableState & {
+    const state = (await open().read()) as TableState & {
       tombstones: ReadonlyMap<string, { deletionTimestamp: number }>
     }
     const ages = [...state.tombstones.values()].map(
@@ -71,9 +71,9 @@ describe('log checkpoints', () => {
 
   test('that are damaged do no harm while the commits are there', async () => {
     await history(12)
-    const before = comparable(await open().refresh())
+    const before = comparable(await open().read())
     await put('gold/t/_delta_log/00000000000000000010.checkpoint.parquet', 'damaged')
-    expect(comparable(await open().refresh())).toEqual(before)
+    expect(comparable(await open().read())).toEqual(before)
     await store.delete(logKey(3))
     await expect(open().refresh()).rejects.toThrow(
       failure('TABLE_LOG_BROKEN', /checkpoint of version 10 cannot be read|version 3 is missing/),
@@ -105,6 +105,6 @@ describe('log checkpoints', () => {
     await reader.refresh()
     await history(48)
     for (let version = 0; version < 40; version++) await store.delete(logKey(version))
-    expect(comparable(await reader.refresh())).toEqual(comparable(await open().refresh()))
+    expect(comparable(await reader.read())).toEqual(comparable(await open().read()))
   })
 })

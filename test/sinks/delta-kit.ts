@@ -83,7 +83,7 @@ export async function history(versions: number): Promise<void> {
   const log = open(BY_ZONE)
   const { version: last } = await log.refresh()
   for (let version = last + 1; version <= last + versions; version++) {
-    const state = await log.refresh()
+    const state = await log.read()
     const rows = [null, 'a/b', 'ü=%'].map((zone, id) => ({ id: id + version * 10, zone }))
     const add = await stage(store, encoder, BY_ZONE, rows, `v${version}`)
     const remove = version % 4 === 3 ? [...state.files.values()].slice(0, 2) : []

@@ -253,7 +253,7 @@ async function writeHistory(writer: TableWriter): Promise<void> {
       part: ['a b', null][index],
       text: `v${version}`,
     }))
-    const state = await log.refresh()
+    const state = await log.read()
     const oldest = [...state.files.values()].filter(
       (file) => file.tags['millrace.epoch'] === `v${version - 4}`,
     )
