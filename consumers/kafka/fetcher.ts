@@ -56,7 +56,7 @@ const FULL_WAIT_MS = 100
 /** A partition's buffer never grows beyond so many fetches. */
 const FETCHES_AHEAD = 4
 /** A topic is unknown to some brokers for a moment after it was created. */
-const MISSING_TRIES = 8
+const MISSING_TRIES = 10
 const CODE = { offsetOutOfRange: 1, unknownTopic: 3 } as const
 const IDLE_MS = 60_000
 
