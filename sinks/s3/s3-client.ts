@@ -225,11 +225,15 @@ function clientConfig(options: ResolvedS3Options): S3ClientConfig {
       requestTimeout: options.requestTimeoutMs,
       throwOnRequestTimeout: true,
       socketTimeout: options.requestTimeoutMs,
+      // It would write to the console when requests wait for a connection, which is what the limit is for.
+      logger: SILENT,
       httpAgent: agent,
       httpsAgent: agent,
     },
   }
 }
+
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} }
 
 /** The SDK asks before each request. */
 function regionFinder(options: ResolvedS3Options): () => Promise<string> {

@@ -22,7 +22,7 @@ import { messageOf, PipelineError } from '../errors.ts'
 import type { Cell } from './cell.ts'
 import { type LakeTable, tableList } from './lake.ts'
 import type { LakeFiles } from './lake-files.ts'
-import { schemaOf, viewSql } from './lake-views.ts'
+import { columnsViewSql, schemaOf, viewSql } from './lake-views.ts'
 
 export interface QueryResult {
   readonly columns: readonly string[]
@@ -65,13 +65,17 @@ export async function openLakeDatabase(
 /** What lists tables or columns without naming them needs all views. */
 const CATALOG_WORDS = /\b(show|describe|summarize|information_schema|duckdb_\w+|pg_\w+|sqlite_master)\b/i
 
+/** One statement that asks for the columns of something. */
+const COLUMNS_ONLY = /^\s*(?:describe|desc|show)\b[^;]*;?\s*$/i
+
 class Database implements LakeDatabase {
   readonly #files: LakeFiles
   readonly #tables: readonly LakeTable[]
   readonly #instance: DuckDBInstance
   readonly #connection: DuckDBConnection
   readonly #spill: string
-  readonly #made = new Set<string>()
+  /** By path: what its view has. */
+  readonly #made = new Map<string, 'columns' | 'rows'>()
 
   constructor(
     files: LakeFiles,
@@ -111,17 +115,25 @@ class Database implements LakeDatabase {
 
   /**
    * Only of the tables whose name is in the SQL: to make a view, DuckDB reads the footer of each of its files, which
-   * takes long for a table of thousands that nobody asks for.
+   * takes long for a table of thousands that nobody asks for, and those of a lake far away have to be fetched first. Where only
+   * columns are asked for, the log knows them.
    */
   async #makeViews(sql: string): Promise<void> {
     const lowered = sql.toLowerCase()
     const all = CATALOG_WORDS.test(sql)
     for (const table of this.#tables) {
       const name = table.path.slice(table.path.lastIndexOf('/') + 1).toLowerCase()
-      if (this.#made.has(table.path) || !(all || lowered.includes(name))) continue
-      await this.#files.fetch(table)
-      await this.#connection.run(viewSql(this.#files.root, table))
-      this.#made.add(table.path)
+      const isNamed = lowered.includes(name)
+      const made = this.#made.get(table.path)
+      if (isNamed && !COLUMNS_ONLY.test(sql)) {
+        if (made === 'rows') continue
+        await this.#files.fetch(table)
+        await this.#connection.run(viewSql(this.#files.root, table))
+        this.#made.set(table.path, 'rows')
+      } else if ((isNamed || all) && made === undefined) {
+        await this.#connection.run(columnsViewSql(table))
+        this.#made.set(table.path, 'columns')
+      }
     }
   }
 

@@ -10,13 +10,22 @@ import { filePath, type LakeTable } from './lake.ts'
  * lack is null, and a widened one has its new type; DuckDB pushes filters and columns through it.
  */
 export function viewSql(root: string, table: LakeTable): string {
+  const files = [...table.state.files.values()]
+  const rows = files.length === 0 ? '' : ` union all by name select * from ${filesSql(root, table)}`
+  return createView(table, rows)
+}
+
+/** The same view without rows, which asks no file. */
+export function columnsViewSql(table: LakeTable): string {
+  return createView(table, '')
+}
+
+function createView(table: LakeTable, rows: string): string {
   const fields = table.state.fields ?? []
   const columns = fields.map((field) => identifier(field.name)).join(', ')
   const typed = fields.map((field) => `null::${sqlType(field)} as ${identifier(field.name)}`).join(', ')
   const empty = `select ${typed} where false`
-  const files = [...table.state.files.values()]
-  const rows = files.length === 0 ? '' : ` union all by name select * from ${filesSql(root, table)}`
-  return `create view ${viewName(table.path)} as select ${columns} from (${empty}${rows})`
+  return `create or replace view ${viewName(table.path)} as select ${columns} from (${empty}${rows})`
 }
 
 /** Layers are schemas. */

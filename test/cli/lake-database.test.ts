@@ -220,6 +220,21 @@ describe('the tables of a lake in SQL', () => {
     expect(await askGood('describe bronze.good')).toHaveLength(1)
   })
 
+  test('are described from the log alone, until their rows are asked for', async () => {
+    const lake = folderWith({})
+    const file = { path: 'a.parquet', sql: 'select 1::integer as id' }
+    const there = await given(lake, 'gold/there', [field('id', 'int32')], [file])
+    const gone = await given(lake, 'gold/gone', [field('id', 'int32')], [{ path: 'a.parquet', sql: null }])
+    const { ask } = await opened(lake, [there, gone])
+    expect((await ask('describe gold.gone')).map(([name, type]) => [name, type])).toEqual([['id', 'INTEGER']])
+    expect(await ask('select table_name, column_name from information_schema.columns order by 1')).toEqual([
+      ['gone', 'id'],
+      ['there', 'id'],
+    ])
+    expect(await ask('select id from gold.there')).toEqual([[1]])
+    await expect(ask('summarize gold.gone')).rejects.toMatchObject({ code: 'LAKE_FILE_MISSING' })
+  })
+
   test('say what is wrong with the SQL, and load nothing from the net', async () => {
     const lake = folderWith({})
     const { ask } = await opened(lake, [await given(lake, 'gold/w', [field('id', 'int32')], [])])

@@ -97,6 +97,17 @@ export function objectStoreContract(name: string, make: () => Promise<ObjectStor
       }
     })
 
+    test('folders are listed without what lies in them, where a store can', async () => {
+      if (store.listFolders === undefined) return
+      expect(await store.listFolders('')).toEqual([])
+      for (const key of ['top', 'b/x', 'a/1/x', 'a/1/y', 'a/2', 'a/ä b/x', 'ab/x'])
+        await store.put(key, bytes(''))
+      expect((await store.listFolders('')).filter((name) => name !== '_millrace')).toEqual(['a', 'ab', 'b'])
+      expect(await store.listFolders('a/')).toEqual(['1', 'ä b'])
+      expect(await store.listFolders('a/1/')).toEqual([])
+      expect(await store.listFolders('none/')).toEqual([])
+    })
+
     test('keys hold what Hive partitions and URL encoding put into them', async () => {
       const keys = [
         't/city=São Paulo/x%20y',
