@@ -39,7 +39,12 @@ export interface PipelineChains {
 
 /** The pipeline of a lake that is meant: the only one, where none is named. @throws PipelineError PIPELINE_NOT_FOUND */
 export async function pipelineOf(store: ObjectStore, named: string | null): Promise<string> {
-  const names = (await foldersIn(store, '_millrace/')).filter((name) => !name.startsWith('.'))
+  const folders = await foldersIn(store, '_millrace/')
+  // The probe of the store has a folder there too.
+  const isPipeline = await Promise.all(
+    folders.map(async (name) => (await foldersIn(store, `_millrace/${name}/`)).includes('incarnations')),
+  )
+  const names = folders.filter((_, index) => isPipeline[index])
   if (named !== null && names.includes(named)) return named
   if (named === null && names.length === 1) return names[0]!
   const message =
