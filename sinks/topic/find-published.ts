@@ -1,6 +1,13 @@
 import { decodeUtf8 } from '../../src/columns/utf8.ts'
 import { PipelineError } from '../../src/errors.ts'
-import { EARLIEST, type KafkaClient, LATEST, type TopicMetadata } from '../../src/kafka/client.ts'
+import {
+  EARLIEST,
+  type KafkaClient,
+  LATEST,
+  protocolErrorName,
+  protocolFault,
+  type TopicMetadata,
+} from '../../src/kafka/client.ts'
 import { type Header, IDENTITY_HEADERS, type SourceWorld } from '../../src/ports.ts'
 import { type ScanContext, scanRange } from './scan-range.ts'
 import { Tries } from './tries.ts'
@@ -32,12 +39,23 @@ export async function findPublished(options: FindPublishedOptions): Promise<Read
   const { topics: described } = await client.metadata(topics)
   const wanted: Wanted = { ...options, epochs: new Set(epochs), oldest: Math.min(...epochs), found }
   for (const topic of described) {
+    // A topic that cannot be looked at must never count as one without messages.
+    if (topic.errorCode !== 0) throw unseen(topic)
     for (const [partition, { from, end }] of await rangesOf(topic, options)) {
       await searchPartition(topic, partition, from, end, wanted)
       if (found.size === wanted.epochs.size) return found
     }
   }
   return found
+}
+
+function unseen({ topic, errorCode }: TopicMetadata): PipelineError {
+  if (protocolErrorName(errorCode) !== 'UNKNOWN_TOPIC_OR_PARTITION') {
+    return protocolFault(errorCode, { what: `look for published messages in ${topic}`, topic })
+  }
+  return new PipelineError('TOPIC_NOT_FOUND', `the topic ${topic}, which messages are waiting for, is gone`, {
+    advice: 'Create it again and start again: what is not in it is sent.',
+  })
 }
 
 interface Wanted {

@@ -30,7 +30,7 @@ export interface KafkaOutboxOptions extends ResolvedTopicOptions {
 }
 
 /** A claim waits so long for the end of its predecessor's transaction; then the caller is told to come back. */
-const CLAIM_LIMIT_MS = 30_000
+const CLAIM_LIMIT_MS = 10_000
 
 /**
  * Kafka topics, exactly once: each task has a transactional id of its own, without the incarnation in it, and a group of the same name, whose only

@@ -313,7 +313,11 @@ export class TransactionalProducer {
 
   async #abort(): Promise<void> {
     const request = endTxnRequest(this.#options.identity, 'abort')
-    await attempt(() => this.#toCoordinator(request, 'abort a transaction', codeOnly))
+    try {
+      await attempt(() => this.#toCoordinator(request, 'abort a transaction', codeOnly))
+    } catch {
+      // Nobody waits for it.
+    }
   }
 }
 

@@ -216,6 +216,22 @@ describe.skipIf(kafka.kind === 'missing')('an outbox in Kafka', () => {
     expect(await successor.findPublished('life1', [6], [topic])).toEqual(new Set())
   })
 
+  test('does not trust a marker that somebody has reset, nor a topic that cannot be seen', async () => {
+    const topic = await newTopic(1)
+    const owner = newOwner()
+    const outbox = await open(topic)
+    const task = await outbox.claim(owner.pipeline, owner.task)
+    await task.publish(epochOf(owner, topic, 5, ['a']))
+    const admin = kafkaOf(brokers).admin()
+    await admin.connect()
+    const groupId = `millrace-${owner.pipeline}-${owner.task}-dlq`
+    await admin.setOffsets({ groupId, topic, partitions: [{ partition: 0, offset: '0' }] })
+    await admin.disconnect()
+    const successor = await outbox.claim(owner.pipeline, owner.task)
+    expect(successor.marker).toBeNull()
+    expect(await codeOf(successor.findPublished('life1', [5], ['no-such-topic']))).toBe('TOPIC_NOT_FOUND')
+  })
+
   test('does not overlook what lies behind an open transaction of somebody else', async () => {
     const topic = await newTopic(1)
     const owner = newOwner()
