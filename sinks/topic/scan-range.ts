@@ -1,6 +1,6 @@
 import { PipelineError } from '../../src/errors.ts'
 import { type KafkaClient, protocolErrorName, protocolFault } from '../../src/kafka/client.ts'
-import { FETCH_API_KEY, type FetchLimits, fetchRequest } from '../../src/kafka/fetch.ts'
+import { FETCH_API_KEY, fetchRequest } from '../../src/kafka/fetch.ts'
 import { RecordCursor } from '../../src/kafka/record-cursor.ts'
 import { RecordRows } from '../../src/kafka/record-rows.ts'
 import type { Header } from '../../src/ports.ts'
@@ -13,8 +13,9 @@ export interface ScanContext {
 }
 
 /** What one answer may take of memory. */
-const LIMITS: FetchLimits = {
+const LIMITS = {
   maxWaitMs: 500,
+  answerWithinMs: 30_000,
   minBytes: 1,
   maxBytes: 4 * 1024 * 1024,
   partitionBytes: 4 * 1024 * 1024,

@@ -99,6 +99,7 @@ export interface ReadMessage {
   readonly offset: number
   readonly key: string | null
   readonly value: string | null
+  readonly rawValue: Buffer | null
   readonly headers: Readonly<Record<string, string>>
 }
 
@@ -138,6 +139,7 @@ export async function readCommitted(brokers: string, topic: string): Promise<rea
               offset: Number(message.offset),
               key,
               value: message.value?.toString() ?? null,
+              rawValue: message.value,
               headers: Object.fromEntries(
                 Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)]),
               ),
