@@ -1,6 +1,6 @@
 import type { RecordingBlock, RecordingFile } from './container.ts'
 import { invalidRecording } from './recording-error.ts'
-import { RawRecordCursor } from './raw-record.ts'
+import { type RawRecord, RawRecordCursor } from './raw-record.ts'
 import { framedSchemaId, type RecordingSummary, SummaryBuilder } from './recording-summary.ts'
 
 /** Visits the records in the order of the file until `visit` returns false. The cursor is valid during the call. */
@@ -11,6 +11,21 @@ export async function visitRecords(
   const blocks = file.blocksFrom(file.header.bytes)
   for (let block = await blocks.next(); block !== null; block = await blocks.next()) {
     if (!visitBlock(file, block, visit)) return
+  }
+}
+
+/** The records of one block after the other, in the order of the file, as copies. Throws where the file is cut or broken, after what is whole. */
+export async function* recordsByBlock(file: RecordingFile): AsyncGenerator<readonly RawRecord[]> {
+  const blocks = file.blocksFrom(file.header.bytes)
+  for (let block = await blocks.next(); block !== null; block = await blocks.next()) {
+    const records: RawRecord[] = []
+    try {
+      visitBlock(file, block, (record) => records.push(record.record()) > 0)
+    } catch (error) {
+      yield records
+      throw error
+    }
+    yield records
   }
 }
 

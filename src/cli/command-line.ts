@@ -13,6 +13,7 @@ import {
 } from './option-values.ts'
 import { describeLag } from './lag-command.ts'
 import { ownPackage } from './own-package.ts'
+import { describeStreams } from './stream-commands.ts'
 import type { Terminal } from './terminal.ts'
 
 const HELP_WIDTH = 110
@@ -157,6 +158,7 @@ Example:
   describeLag(program, terminal, run)
   describeRecordings(program, terminal, run)
   describeDeadLetters(program, terminal, run)
+  describeStreams(program, terminal, run)
 
   const schema = program.command('schema').description('generate TypeScript from Avro schemas')
   command(schema, 'types <dir>', 'write a .ts file with the types beside each .avsc of a folder')

@@ -1,0 +1,120 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { directoryRegistry } from '../../consumers/registry/index.ts'
+import { canonicalSchema } from '../avro/canonical-schema.ts'
+import { parseAvroSchema } from '../avro/schema-model.ts'
+import { messageOf, PipelineError, unreachable } from '../errors.ts'
+import type { SchemaRegistry } from '../ports.ts'
+
+/** What became of the schema of an id. */
+export type CapturedSchema =
+  | { readonly kind: 'written'; readonly id: number; readonly name: string }
+  | { readonly kind: 'present' | 'unknown'; readonly id: number }
+  /** Not Avro: a replay makes dead letters of its records, as a run does. */
+  | { readonly kind: 'other'; readonly id: number; readonly schemaType: string }
+  | { readonly kind: 'failed'; readonly id: number; readonly error: unknown }
+
+/** Writes the schemas that the records of a recording name into a folder, where a replay finds them: `1-order.avsc`. */
+export class SchemaCapture {
+  readonly #registry: SchemaRegistry
+  readonly #folder: string
+  readonly #captured = new Map<number, CapturedSchema>()
+  readonly #noticed = new Set<number>()
+  #working: Promise<void> = Promise.resolve()
+
+  constructor(registry: SchemaRegistry, folder: string) {
+    this.#registry = registry
+    this.#folder = folder
+  }
+
+  get captured(): readonly CapturedSchema[] {
+    return [...this.#captured.values()].sort((a, b) => a.id - b.id)
+  }
+
+  /** To be called with each record's id: the first time it sets out to get the schema. */
+  notice(id: number): void {
+    if (id < 0 || this.#noticed.has(id)) return
+    this.#noticed.add(id)
+    this.#working = this.#working.then(() => this.#capture(id))
+  }
+
+  /** Resolves when all are there, or have failed a second time. Never rejects. */
+  async finish(): Promise<void> {
+    await this.#working
+    for (const { kind, id } of this.captured) if (kind === 'failed') await this.#capture(id)
+  }
+
+  async #capture(id: number): Promise<void> {
+    try {
+      this.#captured.set(id, await this.#captureOne(id))
+    } catch (error) {
+      this.#captured.set(id, { kind: 'failed', id, error })
+    }
+  }
+
+  async #captureOne(id: number): Promise<CapturedSchema> {
+    const schema = await this.#registry.schemaById(id)
+    if (schema === null) return { kind: 'unknown', id }
+    const json = JSON.parse(schema) as {
+      readonly type?: unknown
+      readonly schemaType?: unknown
+      readonly name?: unknown
+    }
+    if (json.type === undefined && json.schemaType !== undefined) {
+      return { kind: 'other', id, schemaType: JSON.stringify(json.schemaType) }
+    }
+    await mkdir(this.#folder, { recursive: true })
+    const present = await directoryRegistry(this.#folder).schemaById(id)
+    if (present !== null) {
+      if (sameSchema(present, schema)) return { kind: 'present', id }
+      throw new PipelineError(
+        'SCHEMA_ID_REUSED',
+        `${this.#folder} has another schema with the id ${id} already`,
+        {
+          advice:
+            'It belongs to another recording, or the registry was reset. Give the new recording a folder of its own.',
+        },
+      )
+    }
+    const name = fileName(id, json.name, await readdir(this.#folder))
+    await writeFile(join(this.#folder, name), `${JSON.stringify(json, null, 2)}\n`)
+    return { kind: 'written', id, name }
+  }
+}
+
+function sameSchema(a: string, b: string): boolean {
+  try {
+    return canonicalSchema(parseAvroSchema(JSON.parse(a))) === canonicalSchema(parseAvroSchema(JSON.parse(b)))
+  } catch {
+    return a === b
+  }
+}
+
+/** '7-order.avsc' */
+function fileName(id: number, name: unknown, taken: readonly string[]): string {
+  const words = typeof name === 'string' ? name.slice(name.lastIndexOf('.') + 1) : ''
+  const slug = words
+    .replaceAll(/([a-z0-9])([A-Z])/g, '$1-$2')
+    .replaceAll(/[^A-Za-z0-9]+/g, '-')
+    .toLowerCase()
+  const wanted = slug === '' ? `${id}.avsc` : `${id}-${slug}.avsc`
+  return taken.includes(wanted) ? `${id}.avsc` : wanted
+}
+
+/** For people. */
+export function capturedText(schema: CapturedSchema): string {
+  switch (schema.kind) {
+    case 'written':
+      return `schema ${schema.id}: ${schema.name}`
+    case 'present':
+      return `schema ${schema.id}: was there already`
+    case 'unknown':
+      return `schema ${schema.id}: the registry does not have it`
+    case 'other':
+      return `schema ${schema.id}: a ${schema.schemaType} schema, which is left out`
+    case 'failed':
+      return `schema ${schema.id}: ${messageOf(schema.error)}`
+    default:
+      return unreachable(schema)
+  }
+}
