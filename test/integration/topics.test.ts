@@ -89,7 +89,7 @@ describe.skipIf(kafka.kind === 'missing' || registry.kind === 'missing')('a pipe
     const sent = await Promise.all(
       (await readCommitted(brokers[0]!, results)).map(async ({ rawValue }) => {
         const row = (await reader.decode(rawValue!)) as Row
-        return [row.sensor, Number(row.window_start), Number(row.rows), row.total, row.revision]
+        return [row.sensor, row.window_start, row.rows, row.total, row.revision]
       }),
     )
     const stored = (await rowsIn(lake, 'gold/counts')).map((row) => [
