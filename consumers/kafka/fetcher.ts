@@ -203,6 +203,7 @@ export class Fetcher {
         })),
         {
           maxWaitMs,
+          answerWithinMs: client.options.requestTimeoutMs,
           minBytes: limits.minBytes,
           maxBytes: limits.answerBytes,
           partitionBytes: limits.partitionBytes,

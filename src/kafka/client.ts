@@ -100,6 +100,11 @@ export class KafkaClient {
   /** Of these topics, or of all (null). A topic's own trouble is its `errorCode`. Learns the brokers and the leaders. */
   async metadata(topics: readonly string[] | null): Promise<ClusterMetadata> {
     const metadata = await this.send(null, metadataRequest(topics), { what: 'read the cluster’s metadata' })
+    if (metadata.brokers.length === 0) {
+      throw new PipelineError('KAFKA_UNAVAILABLE', 'the cluster has no brokers at the moment', {
+        retryable: true,
+      })
+    }
     this.#pool.learn(metadata.brokers)
     this.#clusterId = metadata.clusterId
     for (const { topic, partitions } of metadata.topics) {

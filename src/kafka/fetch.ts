@@ -12,6 +12,8 @@ import { WireReader } from './wire.ts'
 export interface FetchLimits {
   /** How long a broker waits for `minBytes`. */
   readonly maxWaitMs: number
+  /** Without an answer for so much longer, the connection is given up. */
+  readonly answerWithinMs: number
   readonly minBytes: number
   /** Of one answer; one batch that is larger comes all the same, alone. */
   readonly maxBytes: number
@@ -56,7 +58,7 @@ export function fetchRequest(
     apiName: 'Fetch',
     apiVersion: isById ? BY_ID : BY_NAME,
     isFlexible: true,
-    timeoutMs: limits.maxWaitMs + ANSWER_MS,
+    timeoutMs: limits.maxWaitMs + limits.answerWithinMs,
     encode: () =>
       //  replica_id, max_wait, min_bytes, max_bytes, isolation_level, session_id, session_epoch,
       //  topics [name or id, partitions [index, leader_epoch, offset, last_fetched_epoch, log_start, max_bytes]], forgotten, rack
@@ -104,9 +106,6 @@ export function fetchRequest(
     },
   }
 }
-
-/** Beyond the time that the broker may wait. */
-const ANSWER_MS = 30_000
 
 function readPartition(input: WireReader, topic: string): FetchedPartition {
   const partition = input.int32()

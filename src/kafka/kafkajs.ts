@@ -13,6 +13,7 @@ import kafkajs, {
   type Transaction,
 } from 'kafkajs'
 import type { Log } from '../ports.ts'
+import { oauthBearer } from './oauth-bearer.ts'
 import type { ResolvedKafkaOptions } from './options.ts'
 
 /**
@@ -123,8 +124,7 @@ function tlsOptions(tls: NonNullable<ResolvedKafkaOptions['tls']>): tls.Connecti
 /** A fresh object for each connection: kafkajs writes into it. */
 function saslOptions(sasl: NonNullable<ResolvedKafkaOptions['sasl']>): object {
   if (sasl.mechanism !== 'oauthbearer') return { ...sasl }
-  const { token } = sasl
-  return { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: await token() }) }
+  return { mechanism: 'oauthbearer', authenticationProvider: oauthBearer(sasl.token) }
 }
 
 const KEEP_ALIVE_MS = 60_000
