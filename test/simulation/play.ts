@@ -7,6 +7,7 @@ import { describeFailure, runSeed } from './run-seed.ts'
 const [first, count] = process.argv.slice(2).map(Number)
 const kafka = process.argv.includes('--kafka')
 const all = process.argv.includes('--all')
+const TELL_EVERY_SEEDS = 250
 const started = performance.now()
 const totals: Record<string, number> = {}
 let failed = 0
@@ -16,6 +17,8 @@ for (let seed = first!; seed < first! + count!; seed++) {
   steps += outcome.result.steps
   for (const [kind, times] of Object.entries(outcome.result.counts))
     totals[kind] = (totals[kind] ?? 0) + times
+  if ((seed - first! + 1) % TELL_EVERY_SEEDS === 0)
+    console.error(`${seed - first! + 1} seeds, ${failed} failed`)
   if (outcome.failures.length === 0) continue
   failed++
   if (!all) {

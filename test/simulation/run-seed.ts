@@ -8,6 +8,7 @@ import {
 } from '../../src/testing/simulation/simulation.ts'
 import { newestIncarnation, unreadInput } from '../../src/testing/simulation/at-rest.ts'
 import type { SimBroker } from '../../src/testing/simulation/sim-broker.ts'
+import { EVERY_CARE, type OutboxCare } from '../../src/testing/simulation/sim-outbox.ts'
 import type { SimKafkaOptions } from '../../src/testing/simulation/sim-kafka.ts'
 import { verifyChains } from '../../src/testing/simulation/verify-chains.ts'
 import { type RowsOfFile, verifyLake, verifySummary } from '../../src/testing/simulation/verify.ts'
@@ -41,6 +42,7 @@ export interface SeedOptions {
   readonly freshChance?: number | null
   /** With a broker, outside topics, and mostly a group. */
   readonly kafka?: boolean
+  readonly care?: OutboxCare
 }
 
 /** Plays one seed and compares what it left with the oracle. */
@@ -59,7 +61,7 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     opensCircuit: oracle.opened.size > 0,
     weather: options.weather ?? null,
     freshChance: options.freshChance ?? null,
-    kafka: kafka === null ? null : kafkaOptions(kafka, oracle),
+    kafka: kafka === null ? null : kafkaOptions(kafka, oracle, options.care ?? EVERY_CARE),
   })
   const failures = [...result.failures]
   if (failures.length === 0) {
@@ -87,7 +89,7 @@ function topicsOf(
   return { spec, oracle, deadLetterTopic, read: (topic) => broker.committed(topic), incarnation }
 }
 
-function kafkaOptions(workload: KafkaWorkload, oracle: OracleResult): SimKafkaOptions {
+function kafkaOptions(workload: KafkaWorkload, oracle: OracleResult, care: OutboxCare): SimKafkaOptions {
   const { spec, partitions, deadLetterTopic, added } = workload
   const rowTables = { ...spec, tables: spec.tables.filter(({ layer }) => layer !== 'gold') }
   const rowOracle = {
@@ -100,6 +102,7 @@ function kafkaOptions(workload: KafkaWorkload, oracle: OracleResult): SimKafkaOp
     deadLetterTopic,
     hasTopics: (spec.topics ?? []).length > 0,
     added,
+    care,
     atRest: (objects, broker) => {
       const unread = unreadInput(objects, spec, { partitions })
       if (unread.length > 0) return unread

@@ -6,7 +6,7 @@ import type { SimProcess, SimScheduler } from './scheduler.ts'
 import { groupKey, SimBroker } from './sim-broker.ts'
 import { SimGroup } from './sim-group.ts'
 import { SimMembership } from './sim-membership.ts'
-import { SIM_CLUSTER, SimOutbox } from './sim-outbox.ts'
+import { type OutboxCare, SIM_CLUSTER, SimOutbox } from './sim-outbox.ts'
 import type { SimRecording, SimSourceKafka } from './sim-source.ts'
 
 export interface SimKafkaOptions {
@@ -17,6 +17,7 @@ export interface SimKafkaOptions {
   readonly hasTopics: boolean
   /** Ids of partitions that are added while the pipeline runs. */
   readonly added: ReadonlySet<string>
+  readonly care?: OutboxCare
   /** What a group that runs on in calm weather has yet to publish, as sentences. */
   readonly atRest: (objects: ReadonlyMap<string, Uint8Array>, broker: SimBroker) => readonly string[]
 }
@@ -81,8 +82,8 @@ export class SimKafka {
   }
 
   bindingsOf(process: SimProcess, clock: Clock): Pick<RunBindings, 'outbox' | 'deadLetters'> {
-    const { deadLetterTopic, hasTopics } = this.#options
-    const outbox = new SimOutbox(process, this.broker, clock)
+    const { deadLetterTopic, hasTopics, care } = this.#options
+    const outbox = new SimOutbox(process, this.broker, clock, care)
     return {
       outbox: hasTopics ? outbox : null,
       deadLetters: deadLetterTopic === null ? null : { outbox, topic: deadLetterTopic },

@@ -19,6 +19,28 @@ const RETRY_MS = 20
 const MESSAGE_BYTES_MAX = 1_000_000
 export const SIM_CLUSTER = 'simulated'
 
+/** What an outbox must take care of, by name. A test takes one out at a time to show that it is needed. */
+export interface OutboxCare {
+  /** Earlier owners are fenced before the marker is read. */
+  readonly fenceBeforeMarker: boolean
+  /** A marker that a transaction may still change is not read. */
+  readonly stableMarker: boolean
+  /** The topics are read to where they ended when the reading began, also where a transaction is open before that. */
+  readonly scanToTheEnd: boolean
+  /** The marker is part of the transaction. */
+  readonly markerInTransaction: boolean
+  /** After an unknown end of a transaction nothing more is sent. */
+  readonly stopInDoubt: boolean
+}
+
+export const EVERY_CARE: OutboxCare = {
+  fenceBeforeMarker: true,
+  stableMarker: true,
+  scanToTheEnd: true,
+  markerInTransaction: true,
+  stopInDoubt: true,
+}
+
 /** One process's way to the simulated broker: the transactions as a careful client makes them. */
 export class SimOutbox implements Outbox {
   readonly description = 'simulated broker'
@@ -26,11 +48,13 @@ export class SimOutbox implements Outbox {
   readonly #process: SimProcess
   readonly #broker: SimBroker
   readonly #clock: Clock
+  readonly #care: OutboxCare
 
-  constructor(process: SimProcess, broker: SimBroker, clock: Clock) {
+  constructor(process: SimProcess, broker: SimBroker, clock: Clock, care: OutboxCare = EVERY_CARE) {
     this.#process = process
     this.#broker = broker
     this.#clock = clock
+    this.#care = care
   }
 
   async open(topics: readonly string[], shapes: readonly TopicShape[]): Promise<readonly TopicEncoder[]> {
@@ -47,11 +71,13 @@ export class SimOutbox implements Outbox {
       partition: 0,
       offset: '0',
     }
+    const key = groupKey(marker)
+    const readMarker = (): Promise<GroupValue | null> =>
+      this.#patiently('read', `marker ${id}`, () => this.#broker.fetchOffset(key, this.#care.stableMarker))
+    const early = this.#care.fenceBeforeMarker ? null : await readMarker()
     const identity = await this.#patiently('write', `init ${id}`, () => this.#broker.initProducerId(id))
-    const value = await this.#patiently('read', `marker ${id}`, () =>
-      this.#broker.fetchOffset(groupKey(marker), true),
-    )
-    const producer = new SimProducer(this.#process, this.#broker, this.#clock, id, identity, groupKey(marker))
+    const value = this.#care.fenceBeforeMarker ? await readMarker() : early
+    const producer = new SimProducer(this.#process, this.#broker, this.#clock, id, identity, key, this.#care)
     return {
       marker: parseMarker(value),
       findPublished: (life, epochs, names) => this.#scan(pipeline, task, life, epochs, names),
@@ -91,6 +117,7 @@ export class SimOutbox implements Outbox {
           const isOurs = identity.pipeline === pipeline && identity.task === task && identity.life === life
           if (isOurs && epochs.includes(identity.epoch)) found.add(identity.epoch)
         }
+        if (nextOffset === next && !this.#care.scanToTheEnd) break
         if (nextOffset === next) await this.#clock.sleep(RETRY_MS)
         next = nextOffset
       }
@@ -120,6 +147,7 @@ class SimProducer {
   readonly #id: string
   readonly #identity: ProducerIdentity
   readonly #markerKey: string
+  readonly #care: OutboxCare
   readonly #sequences = new Map<string, number>()
 
   constructor(
@@ -129,7 +157,9 @@ class SimProducer {
     id: string,
     identity: ProducerIdentity,
     markerKey: string,
+    care: OutboxCare,
   ) {
+    this.#care = care
     this.#process = process
     this.#broker = broker
     this.#clock = clock
@@ -149,7 +179,7 @@ class SimProducer {
         )
         this.#sequences.set(topic, sequence + own.length)
       }
-      await this.#commitOffset(this.#markerKey, value)
+      if (this.#care.markerInTransaction) await this.#commitOffset(this.#markerKey, value)
       if (groupOffset !== null && groupOffset.clusterId === SIM_CLUSTER)
         await this.#commitOffset(groupKey(groupOffset), { offset: groupOffset.offset, metadata: '' })
     } catch (error) {
@@ -158,8 +188,16 @@ class SimProducer {
     try {
       await this.#end('commit')
     } catch (error) {
+      if (!this.#care.stopInDoubt && !isFenced(error))
+        return this.publish({ incarnation, life, epoch, messages, groupOffset })
       throw translate(error)
     }
+    if (this.#care.markerInTransaction) return
+    await this.#request('plain offset', () => this.#broker.commitPlainOffset(this.#markerKey, value)).catch(
+      (error: unknown) => {
+        throw translate(error)
+      },
+    )
   }
 
   #commitOffset(key: string, value: GroupValue): Promise<void> {
@@ -194,6 +232,10 @@ function isRefusedForNow(error: unknown): boolean {
   return (
     error instanceof PipelineError && (error.code === 'SIM_UNAVAILABLE' || error.code === REFUSED.concurrent)
   )
+}
+
+function isFenced(error: unknown): boolean {
+  return error instanceof PipelineError && error.code === REFUSED.fenced
 }
 
 function translate(error: unknown): unknown {

@@ -119,7 +119,9 @@ export class SimSource implements Source {
         return this.#process.call(
           'read',
           `read ${partition.id} at ${next}`,
-          () => {
+          (): ReadResult => {
+            // A read that nobody waits for any more holds back nobody else.
+            if (isClosed) return { kind: 'stop' }
             const result = this.#read(source, next, recordsMax)
             if (result.kind === 'records') next += result.batch.count
             this.#moveTo(source, next)
