@@ -1,9 +1,9 @@
 /** How kafkajs calls an authenticator: bytes have their length in front, in both directions. */
 interface Exchange {
-  saslAuthenticate(step: {
+  readonly saslAuthenticate: (step: {
     readonly request: { encode(): Promise<Buffer> }
     readonly response: { decode(bytes: Buffer): Promise<Buffer>; parse(bytes: Buffer): Promise<string> }
-  }): Promise<string | void>
+  }) => Promise<string | void>
 }
 
 const SEPARATOR = '\u0001'
