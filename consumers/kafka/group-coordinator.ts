@@ -47,6 +47,8 @@ export interface GivenTasks {
   readonly tasks: TaskList
   /** All partitions of the source, as the leader knew them: so that all members agree on them. */
   readonly counts: ReadonlyMap<string, number>
+  /** Some tasks are with nobody yet: their owners let them go, and another round follows soon. */
+  readonly isMoving: boolean
 }
 
 export type SyncAnswer =

@@ -17,6 +17,8 @@ interface UserData {
   readonly mergeTasks: readonly string[]
   /** Number of partitions by topic. */
   readonly partitions: Readonly<Record<string, number>>
+  /** Of an assignment: see GivenTasks. */
+  readonly moving?: boolean
 }
 
 export function encodeSubscription({ generation, owned, counts }: Subscription): Buffer {
@@ -45,18 +47,18 @@ export function decodeSubscription(bytes: Buffer): Subscription {
   }
 }
 
-export function encodeAssignment({ tasks, counts }: GivenTasks): Buffer {
+export function encodeAssignment({ tasks, counts, isMoving }: GivenTasks): Buffer {
   const writer = new WireWriter()
   return writer
     .int16(ASSIGNMENT_VERSION)
     .array([...tasks.partitions], partitionWriter(writer))
-    .bytes(encodeUserData(tasks.mergeTasks, counts))
+    .bytes(encodeUserData(tasks.mergeTasks, counts, isMoving))
     .finish()
 }
 
 export function decodeAssignment(bytes: Buffer): GivenTasks {
   // The coordinator's answer where the leader gave this member nothing at all.
-  if (bytes.length === 0) return { tasks: { partitions: new Map(), mergeTasks: [] }, counts: new Map() }
+  if (bytes.length === 0) return NOTHING
   const reader = new WireReader(bytes)
   reader.int16()
   const partitions = reader.array(partitionReader(reader))
@@ -64,7 +66,14 @@ export function decodeAssignment(bytes: Buffer): GivenTasks {
   return {
     tasks: { partitions: new Map(partitions), mergeTasks: userData.mergeTasks },
     counts: new Map(Object.entries(userData.partitions)),
+    isMoving: userData.moving === true,
   }
+}
+
+const NOTHING: GivenTasks = {
+  tasks: { partitions: new Map(), mergeTasks: [] },
+  counts: new Map(),
+  isMoving: false,
 }
 
 function partitionWriter(writer: WireWriter): (entry: readonly [string, readonly number[]]) => void {
@@ -77,11 +86,16 @@ function partitionReader(reader: WireReader): () => [string, number[]] {
   return () => [reader.string(), reader.array(() => reader.int32())]
 }
 
-function encodeUserData(mergeTasks: readonly string[], counts: ReadonlyMap<string, number>): Buffer {
+function encodeUserData(
+  mergeTasks: readonly string[],
+  counts: ReadonlyMap<string, number>,
+  isMoving?: boolean,
+): Buffer {
   const userData: UserData = {
     version: USER_DATA_VERSION,
     mergeTasks,
     partitions: Object.fromEntries(counts),
+    ...(isMoving === undefined ? {} : { moving: isMoving }),
   }
   return Buffer.from(JSON.stringify(userData))
 }

@@ -8,13 +8,17 @@ export function assignAsLeader(
   counts: PartitionCounts,
   mergeTasks: readonly string[],
 ): ReadonlyMap<string, GivenTasks> {
+  const groups = [...partitionTasks(counts), mergeTasks]
   const assigned = assignTasks(
-    [...partitionTasks(counts), mergeTasks],
+    groups,
     members.map(({ memberId, subscription }) => ({
       id: memberId,
       generation: subscription.generation,
       owned: fromTaskList(subscription.owned),
     })),
   )
-  return new Map([...assigned].map(([member, tasks]) => [member, { tasks: toTaskList(tasks), counts }]))
+  const isMoving = [...assigned.values()].flat().length < groups.flat().length
+  return new Map(
+    [...assigned].map(([member, tasks]) => [member, { tasks: toTaskList(tasks), counts, isMoving }]),
+  )
 }

@@ -20,13 +20,13 @@ import { assignAsLeader } from './group-leader.ts'
 import {
   fromTaskList,
   hasGrown,
-  joinCounts,
   type PartitionCounts,
   parsePartitionTask,
   toTaskList,
 } from './group-tasks.ts'
 import { PublishedOffsets } from './published-offsets.ts'
 import { settlesWithin } from './time-limit.ts'
+import { TopicWatch } from './topic-watch.ts'
 
 export interface GroupMemberOptions {
   readonly groupId: string
@@ -48,6 +48,8 @@ export interface GroupMemberOptions {
 const NOBODY: MemberId = { memberId: '', generation: -1 }
 const RETRY_MS_MIN = 100
 const RETRY_MS_MAX = 2_000
+/** While a task has no owner its next one is not to wait for a heartbeat. */
+const MOVING_HEARTBEAT_MS = 250
 /** A goodbye is a courtesy: without it the others wait for the end of the session. */
 const GOODBYE_MS = 5_000
 
@@ -66,6 +68,7 @@ export class GroupMember implements Membership {
   readonly #bell: Bell
   readonly #stop = new AbortController()
   readonly #offsets: PublishedOffsets
+  readonly #watch: TopicWatch
   #mergeTasks: readonly string[] = []
   #listener: MembershipListener | null = null
   #member: MemberId = NOBODY
@@ -73,9 +76,8 @@ export class GroupMember implements Membership {
   #owned: readonly string[] | null = null
   /** As the current assignment says. */
   #counts: PartitionCounts = new Map()
-  /** As this member knows. */
-  #seen: PartitionCounts = new Map()
   #mustRejoin = false
+  #isMoving = false
   /** In the group, and not on the way into a new generation. */
   #isHolding = false
   /** Goes up whenever tasks are taken away: a confirmation is about one tenure. */
@@ -86,6 +88,7 @@ export class GroupMember implements Membership {
   constructor(options: GroupMemberOptions) {
     this.#options = options
     this.#bell = new Bell(options.world.clock)
+    this.#watch = new TopicWatch(options.topics, options.world)
     this.#offsets = new PublishedOffsets((offsets) => this.#commit(offsets), options.world.log)
   }
 
@@ -198,13 +201,13 @@ export class GroupMember implements Membership {
   /** One try to get into the next generation. Null where it is to be tried again at once. */
   async #tryRound(): Promise<GivenTasks | null> {
     const { coordinator } = this.#options
-    if (this.#seen.size === 0) await this.#lookAtTopics()
+    if (this.#watch.seen.size === 0) await this.#watch.look()
     this.#mustRejoin = false
     const { memberId, generation } = this.#member
     const joined = await coordinator.join(memberId, {
       generation,
       owned: toTaskList(this.#owned ?? []),
-      counts: joinCounts([this.#seen, this.#counts]),
+      counts: this.#watch.seen,
     })
     if (joined.verdict === 'member-id-required') {
       this.#member = { memberId: joined.memberId, generation }
@@ -227,13 +230,15 @@ export class GroupMember implements Membership {
   }
 
   async #assign(members: readonly JoinedMember[]): Promise<ReadonlyMap<string, GivenTasks>> {
-    await this.#lookAtTopics()
-    this.#seen = joinCounts([this.#seen, ...members.map(({ subscription }) => subscription.counts)])
-    return assignAsLeader(members, this.#seen, this.#mergeTasks)
+    await this.#watch.look()
+    this.#watch.learn(members.map(({ subscription }) => subscription.counts))
+    return assignAsLeader(members, this.#watch.seen, this.#mergeTasks)
   }
 
   /** Goes over to an assignment. False where others wait for what this member has let go: it joins again, without it. */
-  async #take({ tasks, counts }: GivenTasks): Promise<boolean> {
+  async #take({ tasks, counts, isMoving }: GivenTasks): Promise<boolean> {
+    this.#isMoving = isMoving
+    this.#watch.learn([counts])
     const next = fromTaskList(tasks).filter((task) => this.#knows(task))
     const gone = (this.#owned ?? []).filter((task) => !next.includes(task))
     if (gone.length > 0) {
@@ -307,7 +312,8 @@ export class GroupMember implements Membership {
     this.#settle()
     this.#offsets.resume()
     for (;;) {
-      await this.#bell.sleep(this.#options.heartbeatMs)
+      const { heartbeatMs } = this.#options
+      await this.#bell.sleep(this.#isMoving ? Math.min(heartbeatMs, MOVING_HEARTBEAT_MS) : heartbeatMs)
       if (this.#isLeaving) return 'left'
       if (isReleased) return 'released'
       if (this.#mustRejoin && release === null) return 'rejoin'
@@ -362,22 +368,11 @@ export class GroupMember implements Membership {
       await world.clock.sleep(refreshMs, this.#stop.signal)
       if (this.#isLeaving) return
       if (this.#owned === null) continue
-      await this.#lookAtTopics()
-      if (!hasGrown(this.#counts, this.#seen)) continue
+      await this.#watch.look()
+      if (!hasGrown(this.#counts, this.#watch.seen)) continue
       world.log.info({ group: groupId }, 'the topics have new partitions')
       this.#mustRejoin = true
       this.#bell.ring()
-    }
-  }
-
-  /** Throws only where nothing is known of them yet: what has become of a known topic, its readers find out. */
-  async #lookAtTopics(): Promise<void> {
-    const { world, topics } = this.#options
-    try {
-      this.#seen = joinCounts([this.#seen, await topics()])
-    } catch (error) {
-      if (this.#seen.size === 0) throw error
-      world.log.debug({ error: messageOf(error) }, 'the topics could not be looked at')
     }
   }
 

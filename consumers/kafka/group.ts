@@ -31,7 +31,7 @@ export interface GroupTimes {
 export const GROUP_TIMES: GroupTimes = {
   sessionTimeoutMs: 30_000,
   rebalanceTimeoutMs: 60_000,
-  heartbeatMs: 3_000,
+  heartbeatMs: 1_000,
   releaseMs: 30_000,
   refreshMs: 60_000,
 }

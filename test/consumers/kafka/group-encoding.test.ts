@@ -21,7 +21,7 @@ describe('what members tell each other', () => {
       fc.property(tasks, counts, fc.integer({ min: -1, max: 2 ** 31 - 1 }), (owned, known, generation) => {
         const subscription = { generation, owned, counts: known }
         expect(decodeSubscription(encodeSubscription(subscription))).toEqual(subscription)
-        const given = { tasks: owned, counts: known }
+        const given = { tasks: owned, counts: known, isMoving: generation > 0 }
         expect(decodeAssignment(encodeAssignment(given))).toEqual(given)
       }),
     )
@@ -32,7 +32,7 @@ describe('what members tell each other', () => {
     const owned = { partitions: new Map([['trips', [0, 2]]]), mergeTasks: ['merge-0'] }
     const subscription = encodeSubscription({ generation: 3, owned, counts })
     expect(AssignerProtocol.MemberMetadata.decode(subscription)).toMatchObject({ topics: ['trips'] })
-    const assignment = encodeAssignment({ tasks: owned, counts })
+    const assignment = encodeAssignment({ tasks: owned, counts, isMoving: false })
     expect(AssignerProtocol.MemberAssignment.decode(assignment)).toMatchObject({
       assignment: { trips: [0, 2] },
     })
