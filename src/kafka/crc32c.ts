@@ -1,25 +1,43 @@
 /**
  * CRC-32C (Castagnoli polynomial, reflected: 0x82f63b78), as RFC 3720, section 12.1, has it, over `bytes[from .. end)`. Eight bytes a step
- * ("slicing by 8", Kounavis and Berry, 2005): every batch that is read is checked.
+ * ("slicing by 8", Kounavis and Berry, 2005), read as two words: every batch that is read is checked.
  */
 export function crc32c(bytes: Uint8Array, from = 0, end: number = bytes.length): number {
+  const t0 = T0
   let crc = -1
   let at = from
-  for (; at + 8 <= end; at += 8) {
-    crc ^= bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
-    crc =
-      T7[crc & 0xff]! ^
-      T6[(crc >>> 8) & 0xff]! ^
-      T5[(crc >>> 16) & 0xff]! ^
-      T4[crc >>> 24]! ^
-      T3[bytes[at + 4]!]! ^
-      T2[bytes[at + 5]!]! ^
-      T1[bytes[at + 6]!]! ^
-      T0[bytes[at + 7]!]!
+  if (IS_LITTLE_ENDIAN) {
+    while (at < end && (bytes.byteOffset + at) % 4 !== 0) crc = t0[(crc ^ bytes[at++]!) & 0xff]! ^ (crc >>> 8)
+    const words = new Int32Array(bytes.buffer, bytes.byteOffset + at, Math.floor((end - at) / 8) * 2)
+    crc = crcOfWords(crc, words)
+    at += words.length * 4
   }
-  for (; at < end; at++) crc = T0[(crc ^ bytes[at]!) & 0xff]! ^ (crc >>> 8)
+  for (; at < end; at++) crc = t0[(crc ^ bytes[at]!) & 0xff]! ^ (crc >>> 8)
   return (crc ^ -1) >>> 0
 }
+
+function crcOfWords(start: number, words: Int32Array): number {
+  // As locals: half as fast otherwise.
+  const [t0, t1, t2, t3, t4, t5, t6, t7] = [T0, T1, T2, T3, T4, T5, T6, T7]
+  let crc = start
+  for (let index = 0; index < words.length; index += 2) {
+    const a = crc ^ words[index]!
+    const b = words[index + 1]!
+    crc =
+      t7[a & 0xff]! ^
+      t6[(a >>> 8) & 0xff]! ^
+      t5[(a >>> 16) & 0xff]! ^
+      t4[a >>> 24]! ^
+      t3[b & 0xff]! ^
+      t2[(b >>> 8) & 0xff]! ^
+      t1[(b >>> 16) & 0xff]! ^
+      t0[b >>> 24]!
+  }
+  return crc
+}
+
+/** A word's first byte is its lowest, on all machines but a few that are very large. */
+const IS_LITTLE_ENDIAN = new Uint8Array(Int32Array.of(1).buffer)[0] === 1
 
 const T0 = Int32Array.from({ length: 256 }, (_, index) => {
   let crc = index
