@@ -8,9 +8,9 @@ export function crc32c(bytes: Uint8Array, from = 0, end: number = bytes.length):
   let at = from
   if (IS_LITTLE_ENDIAN) {
     while (at < end && (bytes.byteOffset + at) % 4 !== 0) crc = t0[(crc ^ bytes[at++]!) & 0xff]! ^ (crc >>> 8)
-    const words = new Int32Array(bytes.buffer, bytes.byteOffset + at, Math.floor((end - at) / 8) * 2)
-    crc = crcOfWords(crc, words)
-    at += words.length * 4
+    const steps = Math.floor((end - at) / 8)
+    if (steps > 0) crc = crcOfWords(crc, new Int32Array(bytes.buffer, bytes.byteOffset + at, steps * 2))
+    at += Math.max(0, steps) * 8
   }
   for (; at < end; at++) crc = t0[(crc ^ bytes[at]!) & 0xff]! ^ (crc >>> 8)
   return (crc ^ -1) >>> 0
