@@ -12,6 +12,7 @@ import type {
 } from '../../src/ports.ts'
 import { attempt } from './attempt.ts'
 import { CoordinatorCalls, isRefusal } from './coordinator-calls.ts'
+import { groupRightsRequest } from './group-rights.ts'
 import { KafkaOutboxTask } from './kafka-outbox-task.ts'
 import { parseMarker } from './marker.ts'
 import { type BatchLimits, messageBytesMaxOf, openTopics } from './open-topics.ts'
@@ -31,6 +32,8 @@ export interface KafkaOutboxOptions extends ResolvedTopicOptions {
 
 /** A claim waits so long for the end of its predecessor's transaction; then the caller is told to come back. */
 const CLAIM_LIMIT_MS = 10_000
+/** As a broker would say it of a commit. */
+const GROUP_AUTHORIZATION_FAILED = 30
 
 /**
  * Kafka topics, exactly once: each task has a transactional id of its own, without the incarnation in it, and a group of the same name, whose only
@@ -85,7 +88,7 @@ export class KafkaOutbox implements Outbox {
     const { transactionalIdPrefix, kind, transactionTimeoutMs, world } = this.#options
     const id = `${transactionalIdPrefix}-${pipeline}-${task}-${kind}`
     const identity = await this.#fence(id)
-    const marker = await this.#readMarker(id, markerTopic)
+    const [marker] = await Promise.all([this.#readMarker(id, markerTopic), this.#checkGroup(id)])
     world.log.debug({ task, transactionalId: id, producerEpoch: identity.producerEpoch, marker }, 'claimed')
     return new KafkaOutboxTask({
       client: this.#client,
@@ -133,6 +136,23 @@ export class KafkaOutbox implements Outbox {
       if (!isPassing) throw result.error
       if (await tries.more()) continue
       throw retryable(result.error)
+    }
+  }
+
+  /** The marker is written in the first transaction: by then records promise what it is to hold. */
+  async #checkGroup(groupId: string): Promise<void> {
+    const context = { what: `ask what we may do with group ${groupId}`, groupId }
+    const calls = new CoordinatorCalls(this.#client, groupId, 'group')
+    const tries = new Tries(this.#options.world, CLAIM_LIMIT_MS)
+    for (;;) {
+      const result = await attempt(async () => {
+        const request = groupRightsRequest(groupId)
+        const answer = await calls.send(request, context, ({ errorCode }) => isRefusal(errorCode))
+        const code = answer.mayRead === false ? GROUP_AUTHORIZATION_FAILED : answer.errorCode
+        return { code, context }
+      })
+      if (result.verdict === 'done') return
+      if (result.verdict !== 'again' || !(await tries.more())) throw result.error
     }
   }
 

@@ -85,6 +85,8 @@ describe.skipIf(packages.kind === 'missing')('an outbox whose rights are limited
     expect(await tryClaim()).toBe('KAFKA_AUTHORIZATION')
     await allow(Of.TRANSACTIONAL_ID, id, May.WRITE)
     expect(await tryClaim()).toBe('KAFKA_AUTHORIZATION')
+    await allow(Of.GROUP, id, May.DESCRIBE)
+    expect(await tryClaim()).toBe('KAFKA_AUTHORIZATION')
     await allow(Of.GROUP, id, May.READ)
     const task = await outbox.claim(owner.pipeline, owner.task)
     const client = admin()
