@@ -37,8 +37,11 @@ export interface GroupClientOptions extends GroupName {
   readonly rebalanceTimeoutMs: number
 }
 
-/** The name of our assignment in the group. Another program in the group has another one, and is refused. */
-const PROTOCOL = 'millrace'
+/**
+ * The name of our assignment in the group, with the version of what its members tell each other. A program that has another one is
+ * refused by the coordinator: a kind of consumer that is not ours, or a version that ours would not understand.
+ */
+const PROTOCOL = 'millrace-1'
 /** Beyond what the coordinator may take: then the connection is at fault. */
 const ANSWER_MARGIN_MS = 10_000
 
@@ -112,7 +115,9 @@ export class GroupClient implements GroupCoordinator {
   }
 
   async heartbeat(member: MemberId): Promise<Verdict> {
-    const request = heartbeatRequest(this.#name, member, this.#options.sessionTimeoutMs)
+    // So that another connection can be tried within the session.
+    const timeoutMs = this.#options.sessionTimeoutMs / 3
+    const request = heartbeatRequest(this.#name, member, timeoutMs)
     return this.#verdictOf(await this.#send(request, 'stay in'), 'stay in')
   }
 
@@ -196,7 +201,8 @@ function refusalOf(
         'GROUP_MISMATCH',
         `consumer group ${groupId} is used by another kind of program`,
         {
-          advice: 'Give each pipeline a groupId of its own, that no other consumer uses.',
+          advice:
+            'Give each pipeline a groupId of its own, that no other consumer uses. After an upgrade stop the processes of the old version first.',
         },
       )
     case CODE.invalidGroup:
