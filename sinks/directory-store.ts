@@ -227,7 +227,8 @@ class DirectoryStore implements ObjectStore {
   async #objectAt(key: string): Promise<StoredObject | null> {
     const path = join(this.#root, key)
     try {
-      return { key, size: (await stat(path)).size }
+      const { size, mtimeMs } = await stat(path)
+      return { key, size, modifiedMs: mtimeMs }
     } catch (error) {
       if (isMissing(error)) return null
       throw readError(path, error)

@@ -152,6 +152,8 @@ export interface SchemaRegistry {
 export interface StoredObject {
   readonly key: string
   readonly size: number
+  /** When it was put, by the store's clock, in milliseconds since 1970. Absent where the store does not say. */
+  readonly modifiedMs?: number
 }
 
 /**

@@ -5,6 +5,8 @@ import { readFiles, readLog } from './read-log.ts'
 export interface ReadTableState extends TableState {
   /** Their values are in `partitionValues` of the files, not in the files. */
   readonly partitionColumns: readonly string[]
+  /** Files that were removed, by path, for as long as the log remembers them. */
+  readonly tombstones: ReadonlyMap<string, { readonly deletionTimestamp?: number | null }>
 }
 
 /**

@@ -101,7 +101,11 @@ export class S3Requests {
       throw strangeAnswer('a part of a list without saying how it goes on')
     }
     return {
-      objects: (answer.Contents ?? []).map(({ Key, Size }) => ({ key: text(Key ?? ''), size: Size ?? 0 })),
+      objects: (answer.Contents ?? []).map(({ Key, Size, LastModified }) => ({
+        key: text(Key ?? ''),
+        size: Size ?? 0,
+        ...(LastModified === undefined ? {} : { modifiedMs: LastModified.getTime() }),
+      })),
       folders: (answer.CommonPrefixes ?? []).map(({ Prefix }) => text(Prefix ?? '')),
       next: answer.IsTruncated === true ? (NextContinuationToken ?? null) : null,
     }

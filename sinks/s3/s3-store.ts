@@ -100,9 +100,10 @@ class S3Store implements ObjectStore {
       startAfter: after,
       byFolder: false,
     })) {
-      for (const { key, size } of page.objects) {
+      for (const object of page.objects) {
+        const { key } = object
         // Consoles make objects of that kind to show a folder.
-        if (!key.endsWith('/')) found.push({ key: key.slice(keyPrefix.length), size })
+        if (!key.endsWith('/')) found.push({ ...object, key: key.slice(keyPrefix.length) })
       }
     }
     // S3 lists so. Not every server does.

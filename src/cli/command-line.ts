@@ -11,6 +11,7 @@ import {
   parseSpeed,
   parseTime,
 } from './option-values.ts'
+import { describeCheckpoints } from './checkpoints-command.ts'
 import { describeLag } from './lag-command.ts'
 import { ownPackage } from './own-package.ts'
 import { describeStreams } from './stream-commands.ts'
@@ -156,6 +157,7 @@ Example:
     )
 
   describeLag(program, terminal, run)
+  describeCheckpoints(program, terminal, run)
   describeRecordings(program, terminal, run)
   describeDeadLetters(program, terminal, run)
   describeStreams(program, terminal, run)

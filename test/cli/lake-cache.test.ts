@@ -42,6 +42,7 @@ async function tableOf(store: ObjectStore, path: string, names: readonly string[
       configuration: {},
       txn: new Map(),
       files: new Map(files.map((file) => [file.path, file])),
+      tombstones: new Map(),
       partitionColumns: [],
     },
   }

@@ -58,6 +58,7 @@ async function given(
       txn: new Map(),
       files: new Map(staged.map((file) => [file.path, file])),
       partitionColumns: Object.keys(files[0]?.partition ?? {}),
+      tombstones: new Map(),
     },
   }
 }

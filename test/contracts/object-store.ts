@@ -40,7 +40,7 @@ export function objectStoreContract(name: string, make: () => Promise<ObjectStor
     test('an object may be empty', async () => {
       expect(await store.putIfAbsent('empty', new Uint8Array(0))).toBe('created')
       expect(await store.get('empty')).toEqual(new Uint8Array(0))
-      expect(await store.list('')).toEqual([{ key: 'empty', size: 0 }])
+      expect(await store.list('')).toMatchObject([{ key: 'empty', size: 0 }])
     })
 
     test('putIfAbsent keeps the first body', async () => {
@@ -89,7 +89,7 @@ export function objectStoreContract(name: string, make: () => Promise<ObjectStor
       expect(await keysOf('a/')).toEqual(sorted.filter((key) => key.startsWith('a/')))
       expect(await keysOf('a/1')).toEqual(['a/1.json', 'a/1/x', 'a/10'])
       expect(await keysOf('c')).toEqual([])
-      expect(await store.list('a/ä')).toEqual([{ key: 'a/ä', size: 4 }])
+      expect(await store.list('a/ä')).toMatchObject([{ key: 'a/ä', size: 4 }])
       for (const startAfter of [...sorted, 'a/1/', 'a/1/w', 'a/15', '', 'zz']) {
         const after = sorted.filter((key) => Buffer.compare(bytes(key), bytes(startAfter)) > 0)
         expect(await keysOf('', startAfter)).toEqual(after)
@@ -106,6 +106,15 @@ export function objectStoreContract(name: string, make: () => Promise<ObjectStor
       expect(await store.listFolders('a/')).toEqual(['1', 'ä b'])
       expect(await store.listFolders('a/1/')).toEqual([])
       expect(await store.listFolders('none/')).toEqual([])
+    })
+
+    test('a list says when an object was put, where the store knows', async () => {
+      const beforeMs = Date.now()
+      await store.put('a', bytes(''))
+      const [object] = await store.list('a')
+      if (object!.modifiedMs === undefined) return
+      // Stores round to seconds, and have clocks of their own.
+      expect(Math.abs(object!.modifiedMs - beforeMs)).toBeLessThan(60_000)
     })
 
     test('keys hold what Hive partitions and URL encoding put into them', async () => {
@@ -143,7 +152,7 @@ export function objectStoreContract(name: string, make: () => Promise<ObjectStor
       const body = Uint8Array.from({ length: 3_000_000 }, (_, index) => index % 251)
       await store.putIfAbsent('large', body)
       expect(Buffer.compare((await store.get('large'))!, body)).toBe(0)
-      expect(await store.list('')).toEqual([{ key: 'large', size: 3_000_000 }])
+      expect(await store.list('')).toMatchObject([{ key: 'large', size: 3_000_000 }])
     })
   })
 }

@@ -1,0 +1,391 @@
+import type { ReadTableState } from '../../sinks/delta/read-table.ts'
+import { redoFrom } from '../checkpoint/decide.ts'
+import { ChainKeys, MERGE_TASK } from '../checkpoint/keys.ts'
+import type { ChainRecord, DataRecord, MergeWork } from '../checkpoint/record.ts'
+import { OUTBOX } from '../checkpoint/record.ts'
+import { stagedKeysOf } from '../checkpoint/retention.ts'
+import { messageOf } from '../errors.ts'
+import type { ObjectStore, StagedFile } from '../ports.ts'
+import { chainsOf, incarnationsOf, inTurn, type ListedChain, readRecord } from './chain-records.ts'
+
+/** Something that keeps a chain from being gone on from, or a table from having what a record promises. */
+export interface ChainProblem {
+  readonly code: ProblemCode
+  readonly task: string
+  /** Null where it is about the chain as a whole. */
+  readonly epoch: number | null
+  readonly message: string
+}
+
+export type ProblemCode = keyof typeof MEANINGS
+
+/** What each problem means for the pipeline, and what can be done. */
+export const MEANINGS = {
+  unreadable:
+    'The next start stops with RECORD_UNREADABLE. Restore the object from a copy, or begin again with --fresh.',
+  misplaced:
+    'Somebody copied or renamed objects below _millrace/. Restore them, or begin again with --fresh.',
+  gap: 'Records are missing that nobody was to delete: the next start stops with CHAIN_GAP. Restore them, or begin again with --fresh.',
+  lineage:
+    'Two owners wrote to one chain as if each had it alone: records were copied together from two lakes, or put by hand.',
+  sealed:
+    'The incarnation has been replaced, but this chain is open: an old process could go on with it. Start once more with --fresh.',
+  'staged-file':
+    'State or partials that a restore reads are gone: the next start stops with STATE_GONE. Restore the object, or begin again with --fresh.',
+  'data-file':
+    'A Parquet file that readers of the table need, or that the next start would publish, is gone or has another size. Restore it from a copy.',
+  unpublished:
+    'The table lacks what its marker says that it has: an older copy of its _delta_log was brought back. Restore the newer one.',
+  behind:
+    'The table has epochs that the chain does not: records were deleted, or an older copy was brought back. The next start stops with CHAIN_BEHIND.',
+  'watermark-back': 'A watermark went back, which no run does: records were changed or put by hand.',
+  merge:
+    'The merge cannot be restored, or has folded what is not recorded: the next start stops with MERGE_GAP. Restore what is missing, or begin again with --fresh.',
+} as const
+
+export interface ChainReport {
+  readonly task: string
+  readonly incarnation: number
+  readonly first: number | null
+  readonly head: number | null
+  readonly records: number
+  /** Recorded, and not in every table yet: the next start publishes them. */
+  readonly pending: number
+  /** Left below a hole by sleepers or by a deletion that stopped; they do no harm. */
+  readonly stray: number
+  readonly problems: readonly ChainProblem[]
+}
+
+/** What the tables of a lake say, read once. */
+export interface LakeFacts {
+  readonly store: ObjectStore
+  /** Null where there is no such table. */
+  table(path: string): Promise<ReadTableState | null>
+  /** Sizes of the objects below a prefix, by key. */
+  sizesBelow(prefix: string): Promise<ReadonlyMap<string, number>>
+}
+
+/** Checks the chains of every incarnation of a pipeline: the newest whole, the older ones for their seals. */
+export async function verifyPipeline(facts: LakeFacts, pipeline: string): Promise<readonly ChainReport[]> {
+  const incarnations = await incarnationsOf(facts.store, pipeline)
+  const reports: ChainReport[] = []
+  for (const { incarnation } of incarnations) {
+    const keys = new ChainKeys(pipeline, incarnation)
+    const chains = await chainsOf(facts.store, keys)
+    if (incarnation !== incarnations.at(-1)!.incarnation) {
+      reports.push(...(await inTurn(chains, (chain) => verifySeal(facts, keys, incarnation, chain))))
+      continue
+    }
+    const read = await inTurn(chains, (chain) => readChain(facts, keys, incarnation, chain), 1)
+    const byTask = new Map(read.map((chain) => [chain.listed.task, chain]))
+    for (const chain of read) reports.push(await verifyChain(facts, keys, chain, byTask))
+  }
+  return reports
+}
+
+interface WholeChain {
+  readonly listed: ListedChain
+  readonly incarnation: number
+  /** Those that could be read, ascending; without what sleepers put where records had been deleted. */
+  readonly records: readonly ChainRecord[]
+  readonly stray: number
+  readonly problems: ChainProblem[]
+}
+
+async function readChain(
+  { store }: LakeFacts,
+  keys: ChainKeys,
+  incarnation: number,
+  listed: ListedChain,
+): Promise<WholeChain> {
+  const { task, epochs } = listed
+  const problems: ChainProblem[] = []
+  const read = await inTurn(epochs, async (epoch) => {
+    try {
+      const record = await readRecord(store, keys, task, epoch)
+      if (record === null) return null
+      const isHere = record.task === task && record.epoch === epoch && record.incarnation === incarnation
+      if (isHere) return record
+      const message = `record ${epoch} says that it is record ${record.epoch} of ${record.task}, incarnation ${record.incarnation}`
+      problems.push({ code: 'misplaced', task, epoch, message })
+    } catch (error) {
+      problems.push({ code: 'unreadable', task, epoch, message: messageOf(error) })
+    }
+    return null
+  })
+  const records = read.filter((record) => record !== null)
+  const first = firstOfLineage(records)
+  // At the end of a chain that has lost its beginning, a sleeper's records may adjoin the oldest that is kept.
+  const isSleepers = (epochs[0] ?? 0) > 0
+  if (first > 0 && !isSleepers) {
+    const { epoch } = records[first - 1]!
+    problems.push({
+      code: 'lineage',
+      task,
+      epoch,
+      message: `record ${epoch} does not belong to the claim that follows it`,
+    })
+  }
+  const kept = isSleepers ? records.slice(first) : records
+  return {
+    listed,
+    incarnation,
+    records: kept,
+    stray: listed.stray.length + records.length - kept.length,
+    problems,
+  }
+}
+
+/** Between a record of work and the claim that it was written under there is only work of that claim. The index from which this is so. */
+function firstOfLineage(records: readonly ChainRecord[]): number {
+  let claim: number | null = null
+  for (let index = records.length - 1; index >= 0; index--) {
+    const record = records[index]!
+    if (claim !== null) {
+      const isOfClaim =
+        record.epoch > claim ? record.kind === 'data' && record.claim === claim : record.kind === 'claim'
+      if (!isOfClaim) return index + 1
+    }
+    claim = record.kind === 'data' ? record.claim : null
+  }
+  return 0
+}
+
+async function verifySeal(
+  { store }: LakeFacts,
+  keys: ChainKeys,
+  incarnation: number,
+  { task, epochs, stray }: ListedChain,
+): Promise<ChainReport> {
+  const head = epochs.at(-1) ?? null
+  const problems: ChainProblem[] = []
+  const record = head === null ? null : await readRecord(store, keys, task, head)
+  if (record?.kind !== 'seal') {
+    const message = `the last record of incarnation ${incarnation} is no seal`
+    problems.push({ code: 'sealed', task, epoch: head, message })
+  }
+  const counts = { records: epochs.length, pending: 0, stray: stray.length }
+  return { task, incarnation, first: epochs[0] ?? null, head, ...counts, problems }
+}
+
+async function verifyChain(
+  facts: LakeFacts,
+  keys: ChainKeys,
+  chain: WholeChain,
+  byTask: ReadonlyMap<string, WholeChain>,
+): Promise<ChainReport> {
+  const { listed, records, incarnation, stray, problems } = chain
+  const { task, epochs } = listed
+  const data = records.filter((record) => record.kind === 'data')
+  const last = data.at(-1) ?? null
+  verifyOrder(task, records, data, problems)
+  const markers = await markersOf(facts, keys.appId(task), data)
+  verifyMarkers(task, records[0]?.epoch ?? 0, last, markers, problems)
+  await verifyStaged(facts, keys, task, data, problems)
+  await verifyFiles(facts, task, data, markers, problems)
+  if (last?.work.type === 'merge') verifyMerge(task, data, last, last.work, byTask, problems)
+  else verifyReach(task, records, byTask, problems)
+  const pending = data.filter(({ epoch, files }) =>
+    Object.entries(files).some(([path, staged]) => staged.length > 0 && (markers.get(path) ?? -1) < epoch),
+  ).length
+  const ends = { first: epochs[0] ?? null, head: epochs.at(-1) ?? null }
+  return { task, incarnation, ...ends, records: records.length, pending, stray, problems }
+}
+
+/** A seal is the end, a nonce belongs to one record, and what only grows does not go back. */
+function verifyOrder(
+  task: string,
+  records: readonly ChainRecord[],
+  data: readonly DataRecord[],
+  problems: ChainProblem[],
+): void {
+  const nonces = new Map<string, number>()
+  for (const { kind, epoch, nonce } of records) {
+    if (kind === 'seal') {
+      const message = `record ${epoch} seals the chain of the newest incarnation`
+      problems.push({ code: 'lineage', task, epoch, message })
+    }
+    const twin = nonces.get(nonce)
+    if (twin !== undefined) {
+      problems.push({
+        code: 'lineage',
+        task,
+        epoch,
+        message: `record ${epoch} has the nonce of record ${twin}`,
+      })
+    }
+    nonces.set(nonce, epoch)
+  }
+  for (const [index, record] of data.entries()) {
+    const before = data[index - 1]
+    if (before === undefined || record.work.state.watermarkMs >= before.work.state.watermarkMs) continue
+    const message = `the watermark of record ${record.epoch} is before that of record ${before.epoch}`
+    problems.push({ code: 'watermark-back', task, epoch: record.epoch, message })
+  }
+}
+
+/** By table path, how far each table that the records speak of has the task's epochs. */
+async function markersOf(
+  facts: LakeFacts,
+  appId: string,
+  data: readonly DataRecord[],
+): Promise<ReadonlyMap<string, number>> {
+  const paths = new Set(
+    data.flatMap(({ published, files }) => [...Object.keys(published), ...Object.keys(files)]),
+  )
+  paths.delete(OUTBOX)
+  const states = await inTurn([...paths], (path) => facts.table(path))
+  return new Map([...paths].map((path, index) => [path, states[index]?.txn.get(appId) ?? -1]))
+}
+
+function verifyMarkers(
+  task: string,
+  first: number,
+  last: DataRecord | null,
+  markers: ReadonlyMap<string, number>,
+  problems: ChainProblem[],
+): void {
+  for (const [path, marker] of markers) {
+    if (marker > (last?.epoch ?? -1)) {
+      const message = `${path} has epoch ${marker}, and the last record of work is ${last?.epoch ?? 'missing'}`
+      problems.push({ code: 'behind', task, epoch: last?.epoch ?? null, message })
+    }
+    if (first > 0 && marker < first) {
+      const message = `records before ${first} are gone, and ${path} has the task's epochs only up to ${marker}`
+      problems.push({ code: 'gap', task, epoch: first, message })
+    }
+  }
+  if (last === null) return
+  const redo = redoFrom(last, Object.keys(last.published))
+  if (first > 0 && redo < first) {
+    const message = `record ${last.epoch} says that everything from ${redo} on may have to be published, and the chain begins at ${first}`
+    problems.push({ code: 'gap', task, epoch: last.epoch, message })
+  }
+}
+
+async function verifyStaged(
+  facts: LakeFacts,
+  keys: ChainKeys,
+  task: string,
+  data: readonly DataRecord[],
+  problems: ChainProblem[],
+): Promise<void> {
+  const sizes = await facts.sizesBelow(keys.stagedPrefix(task))
+  const reported = new Set<string>()
+  for (const record of data) {
+    for (const key of stagedKeysOf(record)) {
+      if (sizes.has(key) || reported.has(key)) continue
+      reported.add(key)
+      const { epoch } = record
+      problems.push({
+        code: 'staged-file',
+        task,
+        epoch,
+        message: `${key}, which record ${epoch} names, is gone`,
+      })
+    }
+  }
+}
+
+/** A file may have left its table since, and the disk after that: only what the table shows, or is still to take, must be there. */
+async function verifyFiles(
+  facts: LakeFacts,
+  task: string,
+  data: readonly DataRecord[],
+  markers: ReadonlyMap<string, number>,
+  problems: ChainProblem[],
+): Promise<void> {
+  for (const { epoch, files } of data) {
+    for (const [path, staged] of Object.entries(files)) {
+      if (staged.length === 0) continue
+      const table = await facts.table(path)
+      const sizes = await facts.sizesBelow(`${path}/`)
+      const isPublished = (markers.get(path) ?? -1) >= epoch
+      for (const file of staged) {
+        const why = fileProblem(file, `${path}/${decodeURIComponent(file.path)}`, sizes)
+        if (why !== null && (!isPublished || table?.files.has(file.path) === true)) {
+          problems.push({ code: 'data-file', task, epoch, message: why })
+        }
+        if (isPublished && why === null && !isKnown(table, file)) {
+          const message = `${path} is marked with epoch ${epoch}, but does not have its file ${file.path}`
+          problems.push({ code: 'unpublished', task, epoch, message })
+        }
+      }
+    }
+  }
+}
+
+function fileProblem(file: StagedFile, key: string, sizes: ReadonlyMap<string, number>): string | null {
+  const size = sizes.get(key)
+  if (size === undefined) return `${key} is gone`
+  return size === file.size ? null : `${key} has ${size} bytes, and should have ${file.size}`
+}
+
+/** In the table, or taken out of it so lately that the log remembers it. */
+function isKnown(table: ReadTableState | null, { path }: StagedFile): boolean {
+  return table !== null && (table.files.has(path) || table.tombstones.has(path))
+}
+
+/** What a restore of the merge reads: its snapshot, its own records since, and those of the tasks that they folded. */
+function verifyMerge(
+  task: string,
+  data: readonly DataRecord[],
+  last: DataRecord,
+  { snapshot, state }: MergeWork,
+  byTask: ReadonlyMap<string, WholeChain>,
+  problems: ChainProblem[],
+): void {
+  const wrong = (epoch: number, message: string): void =>
+    void problems.push({ code: 'merge', task, epoch, message })
+  const base = snapshot === null ? null : data.find(({ epoch }) => epoch === snapshot.epoch)
+  if (base === undefined)
+    wrong(last.epoch, `record ${snapshot!.epoch}, which the snapshot belongs to, is gone`)
+  const next = new Map(
+    base?.work.type === 'merge'
+      ? Object.entries(base.work.state.sources).map(([name, { epoch }]) => [name, epoch + 1])
+      : [],
+  )
+  for (const record of data) {
+    if (record.work.type !== 'merge' || (snapshot !== null && record.epoch <= snapshot.epoch)) continue
+    for (const { task: name, first, last: end } of record.work.folded) {
+      const expected = next.get(name) ?? 0
+      if (first !== expected)
+        wrong(record.epoch, `record ${record.epoch} folds ${name} from ${first}, not from ${expected}`)
+      next.set(name, end + 1)
+      const source = byTask.get(name)?.records ?? []
+      const missing = range(first, end).find((epoch) => !source.some((one) => one.epoch === epoch))
+      if (missing !== undefined) {
+        wrong(
+          record.epoch,
+          `record ${record.epoch} folded epoch ${missing} of ${name}, which is not recorded`,
+        )
+      }
+    }
+  }
+  for (const [name, { epoch }] of Object.entries(state.sources)) {
+    const folded = (next.get(name) ?? 0) - 1
+    if (folded !== epoch)
+      wrong(last.epoch, `it says that ${name} is folded up to ${epoch}, its records fold up to ${folded}`)
+  }
+}
+
+/** What the merge has not folded yet must be there for it. */
+function verifyReach(
+  task: string,
+  records: readonly ChainRecord[],
+  byTask: ReadonlyMap<string, WholeChain>,
+  problems: ChainProblem[],
+): void {
+  const merge = byTask.get(MERGE_TASK)
+  if (merge === undefined) return
+  const last = merge.records.findLast((record) => record.kind === 'data')
+  const folded = last?.work.type === 'merge' ? (last.work.state.sources[task]?.epoch ?? -1) : -1
+  const first = records[0]?.epoch
+  if (first === undefined || first <= folded + 1) return
+  const message = `the merge has folded up to epoch ${folded}, and the chain begins at ${first}`
+  problems.push({ code: 'merge', task, epoch: first, message })
+}
+
+function range(first: number, last: number): readonly number[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index)
+}
