@@ -11,6 +11,7 @@ import type { SimBroker } from '../../src/testing/simulation/sim-broker.ts'
 import { EVERY_CARE, type OutboxCare } from '../../src/testing/simulation/sim-outbox.ts'
 import type { SimKafkaOptions } from '../../src/testing/simulation/sim-kafka.ts'
 import { verifyChains } from '../../src/testing/simulation/verify-chains.ts'
+import { verifyRetakes } from '../../src/testing/simulation/verify-retakes.ts'
 import { type RowsOfFile, verifyLake, verifySummary } from '../../src/testing/simulation/verify.ts'
 import {
   verifyDeadLetters,
@@ -72,6 +73,7 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     failures.push(...verifyChains(result.objects, spec.name, kafka?.added))
     if (result.summary !== null) failures.push(...verifySummary(oracle, result.summary, inTopic))
     if (kafka !== null && result.kafka !== null) {
+      failures.push(...verifyRetakes(result.trace, result.objects))
       result.kafka.broker.settle()
       failures.push(...verifyTopics(topicsOf(kafka, oracle, result.objects, result.kafka.broker)))
     }

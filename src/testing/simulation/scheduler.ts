@@ -68,6 +68,11 @@ export class SimProcess {
     })
   }
 
+  /** A line of the trace. */
+  say(what: string): void {
+    this.#scheduler.say(`${this.name} ${what}`)
+  }
+
   sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
     if (signal?.aborted) return Promise.resolve()
     const dueMs = this.#scheduler.nowMs + Math.max(0, ms)

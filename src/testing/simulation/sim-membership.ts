@@ -125,6 +125,7 @@ export class SimMembership implements Membership {
     if (answer.version <= this.#version || this.#left.signal.aborted) return
     this.#version = answer.version
     const tasks = new Set(answer.tasks)
+    this.#process.say(`is assigned ${answer.tasks.join(' ') || 'nothing'}`)
     this.#listener!.assigned({
       partitions: answer.all.filter(({ id }) => tasks.has(id)),
       mergeTasks: this.#mergeTasks.filter((task) => tasks.has(task)),
