@@ -55,6 +55,10 @@ async function mergeLanes(lanes: readonly CaptureLane[], { signal, write }: Capt
       if (!write(next.take())) return
     }
   }
+  // What is in hand has been read, whoever else might have had an earlier record.
+  for (let next = earliest(lanes); next !== null; next = earliest(lanes)) {
+    if (!write(next.take())) return
+  }
 }
 
 function earliest(lanes: readonly CaptureLane[]): CaptureLane | null {
