@@ -143,6 +143,9 @@ async function oldIncarnation(
   })
 }
 
+/** Parquet of whomever, and what has a name of ours. */
+const DATA_FILE = /\.parquet$|-\d{12}-\d{12}-[0-9a-z]+-\d+\.\w+$/
+
 function oldDataFiles(
   path: string,
   table: ReadTableState,
@@ -160,7 +163,7 @@ function oldDataFiles(
   }
   return objects.filter((object) => {
     const { key } = object
-    if (!key.endsWith('.parquet') || isHidden(key.slice(prefix.length))) return false
+    if (!DATA_FILE.test(key) || isHidden(key.slice(prefix.length))) return false
     return !active.has(key) && !removed.has(key) && !living.has(key) && isOlder(object, cutoffMs)
   })
 }

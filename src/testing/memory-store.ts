@@ -40,6 +40,11 @@ class MemoryStore implements ObjectStore {
     return found
   }
 
+  async listFolders(prefix: string): Promise<readonly string[]> {
+    const below = (await this.list(prefix)).map(({ key }) => key.slice(prefix.length))
+    return [...new Set(below.filter((key) => key.includes('/')).map((key) => key.split('/')[0]!))]
+  }
+
   async delete(key: string): Promise<void> {
     checkKey(key)
     if (this.#bodies.delete(key)) this.#keys.splice(this.#indexOf(key), 1)
