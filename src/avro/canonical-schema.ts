@@ -1,5 +1,5 @@
 import { unreachable } from '../errors.ts'
-import type { AvroType } from './schema-model.ts'
+import { type AvroType, parseAvroSchema } from './schema-model.ts'
 
 /**
  * Text that two schemas share exactly where they write the same bytes with the same meaning: Avro's parsing canonical form, and logical
@@ -7,6 +7,16 @@ import type { AvroType } from './schema-model.ts'
  */
 export function canonicalSchema(type: AvroType): string {
   return JSON.stringify(canonical(type, new Set()))
+}
+
+/** Of two schemas as JSON text. One that is not valid Avro is the same only as the same text. */
+export function isSameSchema(a: string, b: string): boolean {
+  if (a === b) return true
+  try {
+    return canonicalSchema(parseAvroSchema(JSON.parse(a))) === canonicalSchema(parseAvroSchema(JSON.parse(b)))
+  } catch {
+    return false
+  }
 }
 
 function canonical(type: AvroType, defined: Set<string>): unknown {

@@ -1,5 +1,6 @@
 import { recordingInfo } from '../../consumers/recording/recording-info.ts'
-import { directoryRegistry } from '../../consumers/registry/directory.ts'
+import { directoryRegistry } from '../../consumers/registry/index.ts'
+import { isSameSchema } from '../avro/canonical-schema.ts'
 import { parseAvroSchema } from '../avro/schema-model.ts'
 import { compilePlan, tableShapesOf } from '../engine/plan.ts'
 import { WriterSchemas } from '../engine/writer-schemas.ts'
@@ -7,21 +8,25 @@ import { PipelineError } from '../errors.ts'
 import type { PipelineSpec } from '../topology/node.ts'
 import { topicPath } from '../topology/problem.ts'
 import { validatePipeline } from '../topology/validate.ts'
-import { EXIT, type ExitCode, InvalidProgramError } from './failure.ts'
+import { EXIT, type ExitCode, InvalidProgramError, usageError } from './failure.ts'
 import { counted } from './format.ts'
 import { loadProgram } from './load-program.ts'
-import { registryFor } from './recording-place.ts'
+import { registryBeside, registryFor } from './recording-place.ts'
+import { isRegistryUrl, registryPlace, remoteRegistry } from './registry-place.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface CheckOptions {
   readonly path: string
   readonly recording: string | null
+  /** A folder, or a URL. */
   readonly registry: string | null
+  /** Of a registry with a URL: every version of this subject is asked for. Null: those that the recording names. */
+  readonly subject: string | null
 }
 
 /**
  * `millrace check`: everything that can be known without reading a record. With a recording also whether each schema
- * that its records name can be read as the program's. Exits with 2 where something is wrong.
+ * that its records name can be read as the program's, with a subject each of its versions. Exits with 2 where something is wrong.
  */
 export async function check(options: CheckOptions, terminal: Terminal): Promise<ExitCode> {
   const { out, err } = terminal
@@ -33,12 +38,7 @@ export async function check(options: CheckOptions, terminal: Terminal): Promise<
   if (problems.length > 0) return EXIT.usage
   const outputs = [...tablesOf(spec), ...(spec.topics ?? []).map(topicPath)]
   await out.line(`${out.style('green', 'ok')}  pipeline '${spec.name}': ${outputs.join(', ')}`)
-  if (options.recording === null) return EXIT.done
-  const schemas = await checkSchemas(
-    spec,
-    options.recording,
-    registryFor(options.recording, options.registry),
-  )
+  const schemas = await checkSchemas(spec, options)
   for (const { ok, text } of schemas) {
     await out.line(`${ok ? out.style('green', 'ok') : out.style('red', '!!')}  ${text}`)
   }
@@ -61,26 +61,64 @@ interface Finding {
   readonly text: string
 }
 
-async function checkSchemas(
-  spec: PipelineSpec,
+async function checkSchemas(spec: PipelineSpec, options: CheckOptions): Promise<readonly Finding[]> {
+  const schemas = new WriterSchemas(parseAvroSchema(spec.source.schema.avro))
+  const findings: Finding[] = []
+  if (options.subject !== null) findings.push(...(await checkSubject(schemas, options, options.subject)))
+  if (options.recording !== null)
+    findings.push(...(await checkRecording(schemas, options, options.recording)))
+  return findings
+}
+
+/** Every version that producers may still write with, and that records may have been written with. */
+async function checkSubject(
+  schemas: WriterSchemas,
+  { registry: url }: CheckOptions,
+  subject: string,
+): Promise<readonly Finding[]> {
+  if (url === null) {
+    throw usageError(
+      `the subject ${subject} is to be checked, and no registry is named`,
+      'Name one: --registry http://localhost:8081.',
+    )
+  }
+  const registry = await remoteRegistry(url)
+  const ids = await registry.idsOf(subject)
+  if (ids.length === 0) return [{ ok: false, text: `${registry.description} has no subject ${subject}` }]
+  const findings: Finding[] = [
+    { ok: true, text: `subject ${subject} at ${registry.description}: ${counted(ids.length, 'version')}` },
+  ]
+  for (const id of ids) findings.push(readable(schemas, id, await registry.schemaById(id)))
+  return findings
+}
+
+async function checkRecording(
+  schemas: WriterSchemas,
+  { registry: named }: CheckOptions,
   recording: string,
-  folder: string,
 ): Promise<readonly Finding[]> {
   const info = await recordingInfo(recording)
-  const registry = directoryRegistry(folder)
-  const schemas = new WriterSchemas(parseAvroSchema(spec.source.schema.avro))
+  const isRemote = named !== null && isRegistryUrl(named)
+  const registry = await registryPlace(isRemote ? named : registryFor(recording, named))
+  const beside = isRemote ? registryBeside(recording) : null
   const findings: Finding[] = [
     { ok: true, text: `recording ${recording}: ${counted(info.records, 'record')}` },
   ]
   for (const id of info.schemaIds) {
-    schemas.learn(id, await registry.schemaById(id))
-    const schema = schemas.get(id)!
-    if (schema.kind === 'decoder') findings.push({ ok: true, text: `schema ${id} can be read` })
-    else
-      findings.push({
-        ok: false,
-        text: `${schema.message}; its records become dead letters (${schema.reason})`,
-      })
+    const schema = await registry.schemaById(id)
+    findings.push(readable(schemas, id, schema))
+    const recorded = beside === null ? null : await directoryRegistry(beside).schemaById(id)
+    if (recorded !== null && schema !== null && !isSameSchema(recorded, schema)) {
+      const text = `schema ${id} of ${registry.description} is not the one in ${beside}: another registry, or one that was reset`
+      findings.push({ ok: false, text })
+    }
   }
   return findings
+}
+
+function readable(schemas: WriterSchemas, id: number, json: string | null): Finding {
+  schemas.learn(id, json)
+  const schema = schemas.get(id)!
+  if (schema.kind === 'decoder') return { ok: true, text: `schema ${id} can be read` }
+  return { ok: false, text: `${schema.message}; its records become dead letters (${schema.reason})` }
 }

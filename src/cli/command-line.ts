@@ -138,23 +138,21 @@ Example:
     program,
     'check <program>',
     'check a program, its options and its schemas, without running it',
-    `With --recording also: can every schema in it be read with the program's?
+    `With --recording also: can every schema in it be read with the program's? With --topic and the URL of a registry: can every
+version that the topic's subject has?
 
 Example:
-  millrace check taxi.ts --recording trips.avro`,
+  millrace check taxi.ts --recording trips.avro
+  millrace check taxi.ts --topic trips --registry http://localhost:8081`,
   )
     .option('--recording <file>', 'a recording whose schemas the program has to read')
-    .option('--registry <dir>', 'writer schemas (default: the folder registry beside the recording)')
-    .action((path: string, options: Options) =>
-      run(
-        import('./check.ts').then(({ check }) =>
-          check(
-            { path, recording: textOf(options, 'recording'), registry: textOf(options, 'registry') },
-            terminal,
-          ),
-        ),
-      ),
+    .option('--topic <name>', 'a topic whose schemas it has to read: those of the subject <topic>-value')
+    .option('--subject <name>', 'the same by the name of the subject')
+    .option(
+      '--registry <place>',
+      'URL of a schema registry, or a folder (default: the folder registry beside the recording)',
     )
+    .action((path: string, options: Options) => run(checkCommand(path, options, terminal)))
 
   describeLag(program, terminal, run)
   describeCheckpoints(program, terminal, run)
@@ -306,6 +304,14 @@ async function runCommand(path: string, options: Options, terminal: Terminal): P
   const { runMain } = await import('./run.ts')
   const [fresh, acceptLoss] = [options['fresh'] === true, options['acceptLoss'] === true]
   return runMain({ path, fresh, acceptLoss }, terminal)
+}
+
+async function checkCommand(path: string, options: Options, terminal: Terminal): Promise<ExitCode> {
+  const topic = textOf(options, 'topic')
+  const subject = textOf(options, 'subject') ?? (topic === null ? null : `${topic}-value`)
+  const { check } = await import('./check.ts')
+  const [recording, registry] = [textOf(options, 'recording'), textOf(options, 'registry')]
+  return check({ path, recording, registry, subject }, terminal)
 }
 
 async function queryCommand(sql: string, options: Options, terminal: Terminal): Promise<ExitCode> {

@@ -17,7 +17,7 @@ MILLRACE_REGISTRY_TOKEN. With a certificate of one's own authority: MILLRACE_REG
 
 /** A registry by its URL, or a folder of .avsc files. Secrets come from the environment, where no list of processes shows them. */
 export async function registryPlace(named: string, env: Environment = process.env): Promise<SchemaRegistry> {
-  return isUrl(named) ? remoteRegistry(named, env) : directoryRegistry(named)
+  return isRegistryUrl(named) ? remoteRegistry(named, env) : directoryRegistry(named)
 }
 
 /** Throws USAGE where it is no URL. */
@@ -25,7 +25,7 @@ export async function remoteRegistry(
   url: string,
   env: Environment = process.env,
 ): Promise<ConfluentRegistry> {
-  if (!isUrl(url)) {
+  if (!isRegistryUrl(url)) {
     throw usageError(`--registry ${url} is no URL`, 'Give the URL of the registry: http://localhost:8081.')
   }
   const auth = authOf(env)
@@ -33,7 +33,7 @@ export async function remoteRegistry(
   return confluentRegistry({ url, tls, ...(auth === null ? {} : { auth }) })
 }
 
-function isUrl(text: string): boolean {
+export function isRegistryUrl(text: string): boolean {
   return /^https?:\/\//i.test(text)
 }
 

@@ -1,8 +1,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { directoryRegistry } from '../../consumers/registry/index.ts'
-import { canonicalSchema } from '../avro/canonical-schema.ts'
-import { parseAvroSchema } from '../avro/schema-model.ts'
+import { isSameSchema } from '../avro/canonical-schema.ts'
 import { messageOf, PipelineError, unreachable } from '../errors.ts'
 import type { SchemaRegistry } from '../ports.ts'
 
@@ -66,7 +65,7 @@ export class SchemaCapture {
     await mkdir(this.#folder, { recursive: true })
     const present = await directoryRegistry(this.#folder).schemaById(id)
     if (present !== null) {
-      if (sameSchema(present, schema)) return { kind: 'present', id }
+      if (isSameSchema(present, schema)) return { kind: 'present', id }
       throw new PipelineError(
         'SCHEMA_ID_REUSED',
         `${this.#folder} has another schema with the id ${id} already`,
@@ -79,14 +78,6 @@ export class SchemaCapture {
     const name = fileName(id, json.name, await readdir(this.#folder))
     await writeFile(join(this.#folder, name), `${JSON.stringify(json, null, 2)}\n`)
     return { kind: 'written', id, name }
-  }
-}
-
-function sameSchema(a: string, b: string): boolean {
-  try {
-    return canonicalSchema(parseAvroSchema(JSON.parse(a))) === canonicalSchema(parseAvroSchema(JSON.parse(b)))
-  } catch {
-    return a === b
   }
 }
 

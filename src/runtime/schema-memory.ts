@@ -1,4 +1,4 @@
-import { canonicalSchema } from '../avro/canonical-schema.ts'
+import { isSameSchema } from '../avro/canonical-schema.ts'
 import { parseAvroSchema } from '../avro/schema-model.ts'
 import type { ChainKeys } from '../checkpoint/keys.ts'
 import { messageOf, PipelineError } from '../errors.ts'
@@ -39,7 +39,7 @@ export function rememberedSchemas({ registry, store, keys }: SchemaMemoryOptions
         const outcome = await store.putIfAbsent(key, new TextEncoder().encode(JSON.stringify(value)))
         // Another process was first: the next call reads what it has put.
         if (outcome === 'exists') return this.schemaById(id)
-      } else if (schema !== null && !isSame(stored.schema, schema)) {
+      } else if (schema !== null && !isSameSchema(stored.schema, schema)) {
         throw reused(registry.description, key, stored, schema)
       }
       const answer = schema ?? stored!.schema
@@ -59,19 +59,6 @@ async function readStored(store: ObjectStore, key: string): Promise<StoredSchema
     throw unreadable(store, key, messageOf(cause))
   }
   throw unreadable(store, key, 'it is not of version 1')
-}
-
-function isSame(a: string, b: string): boolean {
-  return a === b || identity(a) === identity(b)
-}
-
-function identity(schema: string): string {
-  try {
-    return canonicalSchema(parseAvroSchema(JSON.parse(schema)))
-  } catch {
-    // Of another kind, or invalid: its records are dead letters whatever it says.
-    return schema
-  }
 }
 
 function reused(registry: string, key: string, stored: StoredSchema, schema: string): PipelineError {
