@@ -147,9 +147,8 @@ export class GroupMember implements Membership {
       coordinator.interrupt()
       await this.#running
       const { memberId } = this.#member
-      if (memberId !== '' && !isStatic) {
-        await settlesWithin(world.clock, GOODBYE_MS, coordinator.leave(memberId))
-      }
+      if (memberId === '') return
+      if (!isStatic) await settlesWithin(world.clock, GOODBYE_MS, coordinator.leave(memberId))
       world.log.info({ group: groupId, memberId }, 'left the group')
     } catch (error) {
       world.log.debug({ group: groupId, error: messageOf(error) }, 'could not say goodbye to the group')

@@ -81,10 +81,20 @@ function systemFailure(error: unknown): { code: string; message: string; advice:
   return { code, message: error.message.replace(`${code}: `, ''), advice: SYSTEM_ADVICE[code] ?? null }
 }
 
+/** What the command line, the main file or what it gives to run() has wrong: nothing was run. */
+const USAGE_CODES: ReadonlySet<string> = new Set([
+  'USAGE',
+  'OPTION_INVALID',
+  'NOT_A_PIPELINE',
+  'NOTHING_RUN',
+  'TOPICS_UNBOUND',
+])
+
 export function exitCodeOf(error: unknown): ExitCode {
   if (!(error instanceof PipelineError)) return EXIT.failed
   if (error.code === 'CIRCUIT_OPEN') return EXIT.circuitBreaker
-  return error.code === 'USAGE' || error instanceof InvalidProgramError ? EXIT.usage : EXIT.failed
+  if (error.code === 'TAKEN_OVER') return EXIT.takenOver
+  return USAGE_CODES.has(error.code) || error instanceof InvalidProgramError ? EXIT.usage : EXIT.failed
 }
 
 function stackOf(error: unknown): string {

@@ -129,12 +129,18 @@ function flushLimits({ source, flush = {} }: RunOptions): FlushLimits {
   const { every = FLUSH_EVERY_MS, maxRows = FLUSH_ROWS_MAX, maxBytes = FLUSH_BYTES_MAX } = flush
   for (const [name, value] of Object.entries({ every, maxRows, maxBytes })) {
     if (Number.isFinite(value) && value > 0) continue
-    throw new PipelineError('OPTION_INVALID', `flush.${name} is ${value}; it must be more than 0`)
+    throw new PipelineError('OPTION_INVALID', `flush.${name} is ${value}; it must be more than 0`, {
+      advice: 'As in flush: { every: seconds(30), maxRows: 250_000 }.',
+    })
   }
   if (maxRows > FLUSH_ROWS_MAX) {
     throw new PipelineError(
       'OPTION_INVALID',
       `flush.maxRows is ${maxRows}; at most ${FLUSH_ROWS_MAX} rows fit one epoch`,
+      {
+        advice:
+          'Lower it: rows are counted over all partitions of a process, and an epoch is one Parquet write.',
+      },
     )
   }
   return {
