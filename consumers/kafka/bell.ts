@@ -10,7 +10,8 @@ export class Bell {
   }
 
   ring(): void {
-    this.#controller.abort()
+    // With a reason of ours: without one each ring would make an error with a stack.
+    this.#controller.abort('rung')
   }
 
   /** Resolves after `ms`, or when the bell rings. */

@@ -11,6 +11,7 @@ import { FETCH_API_KEY, type FetchedPartition, fetchRequest } from '../../src/ka
 import type { SourceWorld } from '../../src/ports.ts'
 import { Bell } from './bell.ts'
 import type { PartitionFeed } from './partition-feed.ts'
+import { SharedAnswer } from './shared-answer.ts'
 import { topicNotFound, topicRecreated } from './source-error.ts'
 import { checkOffset } from './start.ts'
 
@@ -72,6 +73,8 @@ export class Fetcher {
   readonly #bell: Bell
   #placing: Promise<void> | null = null
   #turns = 0
+  /** Of answers that somebody looks into. */
+  #sharedBytes = 0
   #isClosed = false
 
   constructor(options: FetcherOptions) {
@@ -214,19 +217,31 @@ export class Fetcher {
       )
       const answer = await client.send(node, request, { what: `read from broker ${node}` }, 'fetch')
       if (answer.errorCode !== 0) throw protocolFault(answer.errorCode, { what: `read from broker ${node}` })
-      const answerBytes = answer.partitions.reduce((sum, { records }) => sum + (records?.length ?? 0), 0)
+      const shared = this.#share(answer.memory)
+      // While answers wait for their slowest partition, the parts of new ones are copied: memory has a limit.
+      const views = this.#sharedBytes <= limits.bufferBytes * 2 ? shared : null
       for (const fetched of answer.partitions) {
         const { state, version: wanted } = asked.get(`${fetched.topic}-${fetched.partition}`) ?? {}
         // Closed, failed or moved meanwhile: the answer is about something else.
         if (state === undefined || state.feed.isOver || state.feed.version !== wanted) continue
-        this.#accept(state, fetched, answerBytes)
+        this.#accept(state, fetched, views)
       }
+      shared.release()
     } catch (error) {
       this.#interrupted(states, error)
     }
   }
 
-  #accept(state: FeedState, fetched: FetchedPartition, answerBytes: number): void {
+  #share(memory: ArrayBufferLike): SharedAnswer {
+    const bytes = memory.byteLength
+    this.#sharedBytes += bytes
+    return new SharedAnswer(() => {
+      this.#sharedBytes -= bytes
+      this.#options.client.recycle(memory)
+    })
+  }
+
+  #accept(state: FeedState, fetched: FetchedPartition, answer: SharedAnswer | null): void {
     const { errorCode, preferredReplica, records } = fetched
     if (errorCode === CODE.offsetOutOfRange) {
       // A replica may be behind its leader; the leader's own word is checked.
@@ -238,7 +253,7 @@ export class Fetcher {
       this.#options.world.log.info({ partition: state.feed.partition.id }, 'reading goes on')
     }
     state.failures = 0
-    state.feed.accept(fetched, answerBytes)
+    state.feed.accept(fetched, answer)
     if (records !== null && records.length > 0) state.turn = ++this.#turns
     if (preferredReplica >= 0 && preferredReplica !== state.node) this.#assign(state, preferredReplica)
   }

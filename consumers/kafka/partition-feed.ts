@@ -5,6 +5,7 @@ import type { IsolationLevel } from '../../src/kafka/client.ts'
 import { RecordRows } from '../../src/kafka/record-rows.ts'
 import type { Clock, PartitionReader, ReadResult, RecordBatch, SourcePartition } from '../../src/ports.ts'
 import { encodePosition } from './position.ts'
+import type { SharedAnswer } from './shared-answer.ts'
 
 export interface PartitionFeedOptions {
   readonly partition: SourcePartition
@@ -21,10 +22,9 @@ export interface PartitionFeedOptions {
 interface Buffered {
   readonly cursor: RecordCursor
   readonly bytes: number
+  /** That the bytes are a view into; null where they are a copy. */
+  readonly answer: SharedAnswer | null
 }
-
-/** Answers hold several partitions: a part smaller than this share of one is copied, so that it does not keep the rest of it in memory. */
-const VIEW_SHARE_MIN = 0.25
 
 /** What has been fetched of one partition and not been read yet. */
 export class PartitionFeed implements PartitionReader {
@@ -33,6 +33,8 @@ export class PartitionFeed implements PartitionReader {
   readonly #options: PartitionFeedOptions
   readonly #rows = new RecordRows()
   readonly #queue: Buffered[] = []
+  /** What the last batch, or one before it, looks into. */
+  readonly #inUse: SharedAnswer[] = []
   #bufferedBytes = 0
   #fetchOffset: number
   /** Behind the last record that was handed out. */
@@ -73,6 +75,7 @@ export class PartitionFeed implements PartitionReader {
   }
 
   async read(recordsMax: number): Promise<ReadResult> {
+    this.#letGo()
     if (!this.#hasNews) await this.#news()
     if (this.#isClosed) return { kind: 'stop' }
     const batch = this.#take(recordsMax)
@@ -88,19 +91,23 @@ export class PartitionFeed implements PartitionReader {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#drop()
+    this.#letGo()
     this.#ring()
     this.#options.changed(this)
   }
 
-  /** What a broker answered for `fetchOffset`. Never throws: what is wrong with it is the reader's. */
-  accept(fetched: FetchedPartition, answerBytes: number): void {
+  /**
+   * What a broker answered for `fetchOffset`. The records are looked at where they are in `answer`; null: they are copied. Never
+   * throws: what is wrong with them is the reader's.
+   */
+  accept(fetched: FetchedPartition, answer: SharedAnswer | null): void {
     const { clock, isolation, partition } = this.#options
     const arrivalMs = clock.nowMs()
     const records = fetched.records ?? Buffer.alloc(0)
-    const isView = records.length >= answerBytes * VIEW_SHARE_MIN
-    const bytes = isView
-      ? new Uint8Array(records.buffer, records.byteOffset, records.length)
-      : new Uint8Array(records)
+    const bytes =
+      answer !== null
+        ? new Uint8Array(records.buffer, records.byteOffset, records.length)
+        : new Uint8Array(records)
     try {
       const { aborted } = fetched
       const fetchOffset = this.#fetchOffset
@@ -114,7 +121,8 @@ export class PartitionFeed implements PartitionReader {
       })
       this.#fetchOffset = cursor.nextOffset
       if (!cursor.isDone) {
-        this.#queue.push({ cursor, bytes: bytes.length })
+        answer?.hold()
+        this.#queue.push({ cursor, bytes: bytes.length, answer })
         this.#bufferedBytes += bytes.length
         this.#endReachedMs = null
       }
@@ -146,7 +154,7 @@ export class PartitionFeed implements PartitionReader {
     const { topicId } = this
     const rows = this.#rows
     while (this.#queue.length > 0) {
-      const { cursor, bytes } = this.#queue[0]!
+      const { cursor, bytes, answer } = this.#queue[0]!
       try {
         cursor.read(rows, recordsMax)
       } catch (error) {
@@ -156,6 +164,7 @@ export class PartitionFeed implements PartitionReader {
       if (cursor.isDone) {
         this.#queue.shift()
         this.#bufferedBytes -= bytes
+        if (answer !== null) this.#inUse.push(answer)
         this.#options.changed(this)
       }
       if (rows.count === 0) continue
@@ -180,8 +189,15 @@ export class PartitionFeed implements PartitionReader {
     this.#options.changed(this)
   }
 
+  /** The batch that was handed out last is not looked at any more. */
+  #letGo(): void {
+    for (const answer of this.#inUse.splice(0)) answer.release()
+  }
+
   #drop(): void {
     this.#version++
+    // The first one may be looked at until the next read.
+    for (const { answer } of this.#queue) if (answer !== null) this.#inUse.push(answer)
     this.#queue.length = 0
     this.#bufferedBytes = 0
     this.#endReachedMs = null
@@ -199,7 +215,7 @@ export class PartitionFeed implements PartitionReader {
   async #news(): Promise<void> {
     const { clock, readWaitMs } = this.#options
     const woken = new AbortController()
-    this.#wake = () => woken.abort()
+    this.#wake = () => woken.abort(WOKEN)
     await clock.sleep(readWaitMs, woken.signal)
     this.#wake = null
   }
@@ -210,6 +226,8 @@ export class PartitionFeed implements PartitionReader {
 }
 
 const NOTHING = new Uint8Array(0)
+/** Without a reason of ours each abort would make an error with a stack. */
+const WOKEN = 'woken'
 
 function asFault(error: unknown, where: string): PipelineError {
   if (error instanceof PipelineError) return error

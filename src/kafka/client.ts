@@ -1,4 +1,4 @@
-import { messageOf, PipelineError } from '../errors.ts'
+import { PipelineError } from '../errors.ts'
 import type { Clock, Log } from '../ports.ts'
 import { ConnectionPool, type Lane } from './connection-pool.ts'
 import { type FaultContext, kafkaFault, protocolFault } from './faults.ts'
@@ -77,20 +77,16 @@ export class KafkaClient {
   async #connectFirst(): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.metadata([])
+        await this.#metadata([], `reach Kafka at ${this.description}`)
         return
       } catch (error) {
-        const fault = kafkaFault(error, { what: `reach Kafka at ${this.description}` })
-        if (!fault.retryable) throw fault
+        if (!(error instanceof PipelineError) || !error.retryable) throw error
         if (attempt === FIRST_TRIES) {
-          throw new PipelineError(
-            fault.code,
-            `cannot reach Kafka at ${this.description}: ${messageOf(fault)}`,
-            {
-              cause: fault,
-              ...(fault.advice === undefined ? {} : { advice: fault.advice }),
-            },
-          )
+          const { code, message, advice } = error
+          throw new PipelineError(code, message, {
+            cause: error,
+            ...(advice === undefined ? {} : { advice }),
+          })
         }
         await this.#world.clock.sleep(FIRST_PAUSE_MS * attempt)
       }
@@ -99,7 +95,11 @@ export class KafkaClient {
 
   /** Of these topics, or of all (null). A topic's own trouble is its `errorCode`. Learns the brokers and the leaders. */
   async metadata(topics: readonly string[] | null): Promise<ClusterMetadata> {
-    const metadata = await this.send(null, metadataRequest(topics), { what: 'read the cluster’s metadata' })
+    return this.#metadata(topics, 'read the cluster’s metadata')
+  }
+
+  async #metadata(topics: readonly string[] | null, what: string): Promise<ClusterMetadata> {
+    const metadata = await this.send(null, metadataRequest(topics), { what })
     if (metadata.brokers.length === 0) {
       throw new PipelineError('KAFKA_UNAVAILABLE', 'the cluster has no brokers at the moment', {
         retryable: true,
@@ -196,6 +196,11 @@ export class KafkaClient {
   /** kafkajs's own, as `admin`. Creates no topics. */
   producer(config: ProducerConfig = {}): Producer {
     return newKafka(this.options, this.#world.log).producer({ allowAutoTopicCreation: false, ...config })
+  }
+
+  /** Memory of an answer to a fetch: nobody looks at it any more. */
+  recycle(memory: ArrayBufferLike): void {
+    this.#pool.memory.give(memory)
   }
 
   /** Requests on their way fail. */

@@ -1,5 +1,6 @@
 import { PipelineError } from '../errors.ts'
 import type { Log } from '../ports.ts'
+import { AnswerMemory } from './answer-memory.ts'
 import { type ApiRange, type Connection, newConnection } from './kafkajs.ts'
 import type { KafkaAddress, ResolvedKafkaOptions } from './options.ts'
 import { apiVersionsRequest, type BrokerMetadata, type RawRequest } from './requests.ts'
@@ -18,6 +19,8 @@ const CONNECT_GRACE_MS = 1_000
 
 /** Connections by broker and lane, opened when they are needed and again when they are lost. */
 export class ConnectionPool {
+  /** Of the answers to fetches. */
+  readonly memory = new AnswerMemory()
   readonly #options: ResolvedKafkaOptions
   readonly #log: Log
   readonly #open = new Map<string, Promise<OpenConnection>>()
@@ -105,7 +108,7 @@ export class ConnectionPool {
     }
     let opening = this.#open.get(key)
     if (opening === undefined) {
-      opening = this.#openConnection(address)
+      opening = this.#openConnection(address, lane)
       this.#open.set(key, opening)
       const started = opening
       started.catch(() => {
@@ -115,8 +118,9 @@ export class ConnectionPool {
     return { key, opened: await opening }
   }
 
-  async #openConnection({ host, port }: KafkaAddress): Promise<OpenConnection> {
-    const connection = newConnection(this.#options, this.#log, host, port)
+  async #openConnection(address: KafkaAddress, lane: Lane): Promise<OpenConnection> {
+    const { host, port } = address
+    const connection = newConnection(this.#options, this.#log, address, lane === 'fetch' ? this.memory : null)
     try {
       await within(connection.connect(), this.#options.connectTimeoutMs + CONNECT_GRACE_MS, `${host}:${port}`)
       const ranges = await sendOver(connection, apiVersionsRequest())

@@ -38,6 +38,13 @@ export interface FetchedPartition extends TopicPartition {
   readonly records: Buffer | null
 }
 
+export interface FetchAnswer {
+  readonly errorCode: number
+  readonly partitions: readonly FetchedPartition[]
+  /** What the records are views into. May be given to `KafkaClient.recycle`. */
+  readonly memory: ArrayBufferLike
+}
+
 export const FETCH_API_KEY = 1
 /** Topics by id, from Kafka 3.1 on: then a topic that was deleted and created again is found out at once. */
 const BY_ID = 13
@@ -50,7 +57,7 @@ export function fetchRequest(
   isolation: IsolationLevel,
   rack: string,
   version: number,
-): RawRequest<{ readonly errorCode: number; readonly partitions: readonly FetchedPartition[] }> {
+): RawRequest<FetchAnswer> {
   const isById = version >= BY_ID && partitions.every(({ topicId }) => topicId !== NO_TOPIC_ID)
   const names = new Map(partitions.map(({ topic, topicId }) => [topicId, topic]))
   return {
@@ -102,7 +109,7 @@ export function fetchRequest(
         input.skipTags()
         return fetched
       })
-      return { errorCode, partitions: topics.flat() }
+      return { errorCode, partitions: topics.flat(), memory: buffer.buffer }
     },
   }
 }

@@ -13,8 +13,10 @@ import kafkajs, {
   type Transaction,
 } from 'kafkajs'
 import type { Log } from '../ports.ts'
+import { AnswerAssembler } from './answer-assembler.ts'
+import { AnswerMemory } from './answer-memory.ts'
 import { oauthBearer } from './oauth-bearer.ts'
-import type { ResolvedKafkaOptions } from './options.ts'
+import type { KafkaAddress, ResolvedKafkaOptions } from './options.ts'
 
 /**
  * The only file that imports kafkajs. Beside its public parts it takes its connection (sockets, TLS, SASL, request queue), over which
@@ -29,7 +31,10 @@ const load = createRequire(import.meta.url)
 export interface Connection {
   readonly host: string
   readonly port: number
-  readonly socket?: { destroy(): void }
+  readonly socket?: { destroy(error?: Error): void }
+  readonly requestQueue: {
+    fulfillRequest(answer: { correlationId: number; payload: Buffer; size: number }): void
+  }
   connect(): Promise<unknown>
   disconnect(): Promise<unknown>
   authenticate(): Promise<void>
@@ -72,26 +77,44 @@ const ConnectionClass = load('kafkajs/src/network/connection') as new (
   options: ConnectionOptions,
 ) => Connection
 
-/** One connection, not yet connected. */
+/**
+ * One connection, not yet connected. `bulk`: its answers are large, and lie in this memory. kafkajs keeps every piece that a socket gives and puts them together in the
+ * end, which costs more than all the rest of reading; here one buffer takes the pieces, and each answer is put together as it comes.
+ */
 export function newConnection(
   options: ResolvedKafkaOptions,
   log: Log,
-  host: string,
-  port: number,
+  { host, port }: KafkaAddress,
+  bulk: AnswerMemory | null,
 ): Connection {
   const config = configOf(options, log)
-  return new ConnectionClass({
+  const connection: Connection = new ConnectionClass({
     host,
     port,
     logger: new kafkajs.Kafka(config).logger(),
-    socketFactory: openSocket,
+    socketFactory: bulk !== null ? (request: SocketRequest) => openSocket(request, receive) : openSocket,
     ssl: config.ssl ?? null,
     sasl: config.sasl ?? null,
     clientId: options.clientId,
     connectionTimeout: options.connectTimeoutMs,
     requestTimeout: options.requestTimeoutMs,
   })
+  const assembler = new AnswerAssembler(bulk ?? new AnswerMemory(), (answer) => {
+    const correlationId = answer.readInt32BE()
+    const payload = answer.subarray(CORRELATION_ID_BYTES)
+    connection.requestQueue.fulfillRequest({ correlationId, payload, size: answer.length })
+  })
+  const receive = (piece: Buffer): void => {
+    try {
+      assembler.push(piece)
+    } catch (error) {
+      connection.socket?.destroy(error instanceof Error ? error : undefined)
+    }
+  }
+  return connection
 }
+
+const CORRELATION_ID_BYTES = 4
 
 /** For its admin client and its producers. */
 export function newKafka(options: ResolvedKafkaOptions, log: Log): Kafka {
@@ -108,7 +131,7 @@ function configOf(options: ResolvedKafkaOptions, log: Log): KafkaConfig {
     requestTimeout: options.requestTimeoutMs,
     // Whoever calls has a backoff of their own: kafkajs would hold a call for up to half a minute without a word.
     retry: { retries: 2, initialRetryTime: 50, maxRetryTime: 500, multiplier: 2, factor: 0.2 },
-    socketFactory: openSocket,
+    socketFactory: (request: SocketRequest) => openSocket(request),
     logLevel: kafkajs.logLevel.WARN,
     logCreator: () => (entry) => writeTo(log, entry),
     ...(ssl === null ? {} : { ssl: tlsOptions(ssl) }),
@@ -136,13 +159,30 @@ interface SocketRequest {
   readonly onConnect: () => void
 }
 
-/** As kafkajs does, and without Nagle's delay. */
-function openSocket({ host, port, ssl, onConnect }: SocketRequest): net.Socket {
+const RECEIVE_BYTES = 256 * 1024
+
+/** As kafkajs does, and without Nagle's delay. With `receive` the socket has no 'data' events. */
+function openSocket(
+  { host, port, ssl, onConnect }: SocketRequest,
+  receive?: (piece: Buffer) => void,
+): net.Socket {
   const servername = net.isIP(host) === 0 ? { servername: host } : {}
+  const onread = receive === undefined ? {} : { onread: intoOneBuffer(receive) }
   const socket = ssl
-    ? tls.connect({ host, port, ...servername, ...ssl }, onConnect)
-    : net.connect({ host, port }, onConnect)
+    ? tls.connect({ host, port, ...onread, ...servername, ...ssl }, onConnect)
+    : net.connect({ host, port, ...onread }, onConnect)
   return socket.setKeepAlive(true, KEEP_ALIVE_MS).setNoDelay(true)
+}
+
+function intoOneBuffer(receive: (piece: Buffer) => void): net.OnReadOpts {
+  const buffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES)
+  return {
+    buffer,
+    callback: (bytes) => {
+      receive(buffer.subarray(0, bytes))
+      return true
+    },
+  }
 }
 
 /**

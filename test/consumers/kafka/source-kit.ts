@@ -132,11 +132,11 @@ export function testClient(brokers: string): Kafka {
   return new Kafka({ clientId: 'test', brokers: brokers.split(','), logLevel: logLevel.NOTHING })
 }
 
-export async function send(brokers: string, topic: string, messages: Message[]): Promise<void> {
+export async function send(brokers: string, topic: string, ...batches: Message[][]): Promise<void> {
   const producer = testClient(brokers).producer({ createPartitioner: Partitioners.DefaultPartitioner })
   await producer.connect()
   try {
-    await producer.send({ topic, messages })
+    for (const messages of batches) await producer.send({ topic, messages })
   } finally {
     await producer.disconnect()
   }

@@ -183,23 +183,23 @@ describe.skipIf(skipped !== null)(
 
     it('does not wait for a partition that nobody reads', async () => {
       const topic = await newTopic(2)
-      const value = 'x'.repeat(1_000)
+      const all = Array.from({ length: 2_000 }, (_, index) => `${index} `.padEnd(1_000, 'x'))
       for (const partition of [0, 1]) {
-        for (let batch = 0; batch < 4; batch++) {
-          await send(
-            brokers,
-            topic,
-            Array.from({ length: 500 }, () => ({ value, partition })),
-          )
-        }
+        const messages = all.map((value) => ({ value, partition }))
+        await send(
+          brokers,
+          topic,
+          ...Array.from({ length: 40 }, (_, index) => messages.slice(index * 50, index * 50 + 50)),
+        )
       }
-      const limits = { partitionBytes: 20_000, answerBytes: 40_000, bufferBytes: 40_000 }
+      // Large enough that the memory of answers is used again.
+      const limits = { partitionBytes: 100_000, answerBytes: 200_000, bufferBytes: 200_000 }
       const source = openSource({ ...at, topic, fetch: limits })
       const [full, read] = await source.partitions()
       const held = await source.open(full!, null)
       const reader = await source.open(read!, null)
-      expect(await readSome(reader)).toHaveLength(2_000)
-      expect(await readSome(held)).toHaveLength(2_000)
+      expect(valuesOf(await readSome(reader, undefined, 70))).toEqual(all)
+      expect(valuesOf(await readSome(held, undefined, 70))).toEqual(all)
       await source.close()
     })
 
@@ -256,12 +256,8 @@ describe.skipIf(skipped !== null)('a topic that has changed behind the reader', 
   it('whose records go while it is read is refused behind those that were fetched', async () => {
     const topic = await newTopic()
     const value = 'x'.repeat(1_000)
-    for (let batch = 0; batch < 40; batch++)
-      await send(
-        brokers,
-        topic,
-        Array.from({ length: 10 }, () => ({ value })),
-      )
+    const batch = Array.from({ length: 10 }, () => ({ value }))
+    await send(brokers, topic, ...Array.from({ length: 40 }, () => batch))
     const fetch = { partitionBytes: 20_000, bufferBytes: 40_000 }
     const source = openSource({ ...at, topic, fetch })
     const [partition] = await source.partitions()
