@@ -1,10 +1,13 @@
+import type { ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { RecordingFile } from '../../consumers/recording/container.ts'
 import { frameEncoder } from '../../consumers/recording/make-recording.ts'
 import type { RawRecord } from '../../consumers/recording/raw-record.ts'
+import { recordingInfo } from '../../consumers/recording/recording-info.ts'
 import { createRecordingWriter } from '../../consumers/recording/recording-writer.ts'
 import { recordsByBlock } from '../../consumers/recording/scan.ts'
 import { confluentRegistry } from '../../consumers/registry/index.ts'
@@ -164,6 +167,57 @@ describe.skipIf(isMissing)('a recording that goes to a topic and comes back', ()
     expect(Math.min(...times)).toBeGreaterThanOrEqual(startMs)
     // 300 records at 600 a second, less what a slow machine makes up for.
     expect(Math.max(...times) - Math.min(...times)).toBeGreaterThan(300)
+  })
+})
+
+describe.skipIf(isMissing)('Ctrl-C', () => {
+  it('ends produce when what was sent is acknowledged, and counts it', async () => {
+    const folder = projectWith(7)
+    const topic = await newTopic()
+    let child: ChildProcess | undefined
+    const sending = runCli(
+      [
+        'produce',
+        '--recording',
+        'orders.avro',
+        '--topic',
+        topic,
+        '--brokers',
+        brokers,
+        '--rate',
+        '2000',
+        '--loop',
+      ],
+      { cwd: folder, started: (started) => (child = started) },
+    )
+    // Beyond the end of the recording: it has begun again.
+    while ((await readTopic(brokers, topic)).length < 400) await sleep(50)
+    child!.kill('SIGINT')
+    const { code, out } = await sending
+    expect(code).toBe(130)
+    const sent = Number(/^([\d,]+) records of/m.exec(out)![1]!.replaceAll(',', ''))
+    expect((await readTopic(brokers, topic)).length).toBe(sent)
+  })
+
+  it('ends record with a whole file', async () => {
+    const folder = projectWith(7)
+    const topic = await newTopic()
+    await runCli(['produce', '--recording', 'orders.avro', '--topic', topic, '--brokers', brokers], {
+      cwd: folder,
+    })
+    let child: ChildProcess | undefined
+    const recording = runCli(['record', '--topic', topic, '--out', 'live.avro', '--brokers', brokers], {
+      cwd: folder,
+      started: (started) => (child = started),
+    })
+    while (!existsSync(join(folder, 'live.avro.tmp'))) await sleep(50)
+    child!.kill('SIGTERM')
+    const { code, out } = await recording
+    expect(code).toBe(143)
+    const info = await recordingInfo(join(folder, 'live.avro'))
+    expect(info.problem).toBeNull()
+    expect(out).toContain(`live.avro: ${info.records} record`)
+    expect(existsSync(join(folder, 'live.avro.tmp'))).toBe(false)
   })
 })
 

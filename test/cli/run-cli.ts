@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -15,6 +15,8 @@ export interface CliResult {
 export interface CliOptions {
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
+  /** Told of the process when it has been started: to send it a signal, say. */
+  readonly started?: (child: ChildProcess) => void
 }
 
 /** Nothing of the machine's. Far from UTC, so that a local time shows; compiled once for all of these tests. */
@@ -35,6 +37,7 @@ export function runNode(args: readonly string[], options: CliOptions = {}): Prom
       cwd: options.cwd ?? process.cwd(),
       env: { ...CLI_ENV, ...options.env },
     })
+    options.started?.(child)
     let out = ''
     let err = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text))
