@@ -324,36 +324,38 @@ class Workers {
   }
 }
 
+/** Processes and servers at the same time: a worker may be killed while the broker is away. */
 async function disturb(random: Prng, workers: Workers, untilMs: number): Promise<void> {
+  await Promise.all([disturbWorkers(random.fork(), workers, untilMs), disturbServers(random.fork(), untilMs)])
+}
+
+async function disturbWorkers(random: Prng, workers: Workers, untilMs: number): Promise<void> {
+  for (;;) {
+    await pause(random.integer(500, 4_000))
+    if (performance.now() > untilMs) return
+    console.log(workers.disturb())
+  }
+}
+
+/** Each in turn, so that a short loop has them all. */
+async function disturbServers(random: Prng, untilMs: number): Promise<void> {
+  const killed = (server: Kafka | S3) => async (): Promise<void> => {
+    await server.kill()
+    await pause(random.integer(100, 2_000))
+    await server.restart()
+  }
   const outages: (readonly [string, () => Promise<void>])[] = [
-    [
-      'the broker is killed',
-      () =>
-        broker
-          .kill()
-          .then(() => pause(random.integer(200, 3_000)))
-          .then(() => broker.restart()),
-    ],
-    ['the registry is away', () => away(registry, random.integer(500, 4_000))],
+    ['the broker is killed', killed(broker)],
+    ['the registry is away', () => away(registry, random.integer(500, 3_000))],
     ['the store is away', () => away(store, random.integer(500, 8_000))],
-    [
-      'the store is killed',
-      () =>
-        store
-          .kill()
-          .then(() => pause(random.integer(200, 3_000)))
-          .then(() => store.restart()),
-    ],
+    ['the store is killed', killed(store)],
   ]
-  let next = 0
-  while (performance.now() < untilMs) {
-    await pause(random.integer(200, 3_000))
-    if (random.chance(0.3)) {
-      // Each in turn, so that a short loop has them all.
-      const [what, happen] = outages[next++ % outages.length]!
-      console.log(what)
-      await happen()
-    } else console.log(workers.disturb())
+  const first = random.integer(0, outages.length - 1)
+  for (let i = 0; i < outages.length || performance.now() < untilMs; i++) {
+    await pause(random.integer(500, 3_000))
+    const [what, happen] = outages[(first + i) % outages.length]!
+    console.log(what)
+    await happen()
   }
 }
 
