@@ -2,7 +2,7 @@
  * Where lorawan.ts runs for real: a Kafka topic in, a lake in S3, topics out. Start it once or many times.
  *
  *   npm run stack                                       (or docker compose -f docker-compose.kafka.yml up -d --wait)
- *   npx millrace produce --recording examples/lorawan/frames.avro --topic frames
+ *   npx millrace produce --recording examples/lorawan/frames.avro --topic frames --create-topic --registry "$MILLRACE_REGISTRY_URL"
  *   npx millrace run examples/lorawan/main.ts
  */
 import { minutes, run, seconds } from 'millrace'

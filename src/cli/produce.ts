@@ -1,13 +1,17 @@
 import { RecordingFile } from '../../consumers/recording/container.ts'
-import { type RawRecord } from '../../consumers/recording/raw-record.ts'
+import type { RawRecord } from '../../consumers/recording/raw-record.ts'
+import { framedSchemaId } from '../../consumers/recording/recording-summary.ts'
 import { recordsByBlock, summariseReadable } from '../../consumers/recording/scan.ts'
 import { directoryRegistry } from '../../consumers/registry/index.ts'
+import { PipelineError } from '../errors.ts'
 import { KafkaClient } from '../kafka/client.ts'
 import { IdempotentProducer } from '../kafka/idempotent-producer.ts'
+import type { Log } from '../ports.ts'
 import { createLog } from '../runtime/log.ts'
 import { stopSignals } from '../runtime/stop-signals.ts'
 import { systemClock } from '../runtime/system.ts'
 import { CountProgress } from './count-progress.ts'
+import { createTopicIfAbsent } from './create-topic.ts'
 import { EXIT, type ExitCode, usageError } from './failure.ts'
 import { counted, countText, durationText, timeText } from './format.ts'
 import { kafkaPlace } from './kafka-place.ts'
@@ -20,6 +24,8 @@ import type { Terminal } from './terminal.ts'
 export interface ProduceOptions {
   readonly recording: string
   readonly topic: string
+  /** Where it is missing. */
+  readonly createTopic: boolean
   readonly brokers: string | null
   /** Null: the schema ids stay as they are. */
   readonly registry: string | null
@@ -51,7 +57,8 @@ export async function produce(options: ProduceOptions, terminal: Terminal): Prom
   try {
     const content = await contentOf(file, options)
     const translation = await translationFor(options)
-    const producer = await IdempotentProducer.open({ client, topic: options.topic, clock: systemClock, log })
+    const isNew = options.createTopic && (await makeTopic(client, content.partitions, options, terminal))
+    const producer = await openProducer(options, client, log)
     if (options.partitions === 'keep') checkPartitions(content.partitions, producer.partitions, options)
     const sender = new Sender({
       file,
@@ -67,11 +74,13 @@ export async function produce(options: ProduceOptions, terminal: Terminal): Prom
       await sender.send()
     } finally {
       progress.clear()
+      const took = durationText(performance.now() - startMs)
       await terminal.out.line(
-        `${counted(sender.acknowledged, 'record')} of ${options.recording} to ${options.topic} at ${client.description} in ${durationText(performance.now() - startMs)}`,
+        `${counted(sender.acknowledged, 'record')} of ${options.recording} to ${options.topic} at ${client.description} in ${took}`,
       )
     }
-    await report(translation, sender, options, terminal)
+    await report(translation, options, terminal)
+    if (!isNew) await warnOfRetention(sender, terminal)
     return stop.exitCode() ?? EXIT.done
   } finally {
     stop.release()
@@ -80,11 +89,44 @@ export async function produce(options: ProduceOptions, terminal: Terminal): Prom
   }
 }
 
+/** True where it was missing. Old timestamps would have the brokers delete what was sent. */
+async function makeTopic(
+  client: KafkaClient,
+  partitions: number,
+  { topic, timestamps }: ProduceOptions,
+  { out }: Terminal,
+): Promise<boolean> {
+  const keepsAll = timestamps === 'keep'
+  if (!(await createTopicIfAbsent(client, { topic, partitions: Math.max(1, partitions), keepsAll })))
+    return false
+  const retention = keepsAll ? ' and retention.ms=-1, because the records keep their old timestamps' : ''
+  await out.line(`made the topic ${topic} with ${counted(partitions, 'partition')}${retention}`)
+  return true
+}
+
+async function openProducer(
+  { topic }: ProduceOptions,
+  client: KafkaClient,
+  log: Log,
+): Promise<IdempotentProducer> {
+  try {
+    return await IdempotentProducer.open({ client, topic, clock: systemClock, log })
+  } catch (error) {
+    if (!(error instanceof PipelineError) || error.code !== 'TOPIC_NOT_FOUND') throw error
+    throw new PipelineError(error.code, error.message, {
+      cause: error,
+      advice: 'Check the name, or have it made: --create-topic.',
+    })
+  }
+}
+
 interface Content {
   /** Of the recording: whose records are sent. */
   readonly topic: string
   /** The highest number and one. */
   readonly partitions: number
+  /** In the frames of its values. Empty where the recording has other topics too, whose ids may be among those that are known. */
+  readonly schemaIds: readonly number[]
 }
 
 async function contentOf(file: RecordingFile, { sourceTopic, recording }: ProduceOptions): Promise<Content> {
@@ -103,7 +145,8 @@ async function contentOf(file: RecordingFile, { sourceTopic, recording }: Produc
   const numbers = summary.partitions
     .filter((entry) => entry.topic === topic)
     .map(({ partition }) => partition)
-  return { topic, partitions: Math.max(-1, ...numbers) + 1 }
+  const schemaIds = topics.length === 1 ? summary.schemaIds : []
+  return { topic, partitions: Math.max(-1, ...numbers) + 1, schemaIds }
 }
 
 function checkPartitions(needed: number, present: number, { recording, topic }: ProduceOptions): void {
@@ -179,7 +222,7 @@ class Sender {
   async #sendBlock(all: readonly RawRecord[]): Promise<void> {
     const { content, translation, producer, progress } = this.#parts
     const records = all.filter(({ topic }) => topic === content.topic)
-    await translation?.learn(records.map(({ value }) => value))
+    await translation?.learn(idsIn(records))
     for (const record of records) {
       await this.#pace.wait(record.arrivalMs)
       await producer.ready()
@@ -201,13 +244,19 @@ class Sender {
   }
 }
 
+function* idsIn(records: readonly RawRecord[]): Generator<number> {
+  for (const { value } of records) {
+    const id = framedSchemaId(value)
+    if (id !== null) yield id
+  }
+}
+
 const WEEK_MS = 7 * 24 * 3_600_000
 
 async function report(
   translation: SchemaTranslation | null,
-  { oldestMs }: Sender,
   options: ProduceOptions,
-  { out, err }: Terminal,
+  { out }: Terminal,
 ): Promise<void> {
   const ids = translation?.ids ?? []
   const known = ids.filter(([, to]) => to !== null)
@@ -222,6 +271,9 @@ async function report(
       `sent as they are, with ids that the recording's schemas do not have: ${unknown.map(([id]) => countText(id)).join(', ')}`,
     )
   }
+}
+
+async function warnOfRetention({ oldestMs }: Sender, { err }: Terminal): Promise<void> {
   if (oldestMs < systemClock.nowMs() - WEEK_MS) {
     await err.line(
       `${err.style('yellow', '!')} The records have their recorded timestamps, from ${timeText(oldestMs)} on: a topic whose retention.ms is shorter than that deletes them within minutes. --timestamps now gives them the time of sending.`,

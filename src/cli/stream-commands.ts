@@ -23,10 +23,12 @@ ${REGISTRY_HELP}
 
 Example:
   millrace produce --recording trips.avro --topic trips --brokers localhost:9092 --registry http://localhost:8081
+  millrace produce --recording trips.avro --topic trips --create-topic
   millrace produce --recording trips.avro --topic trips --rate 1x --timestamps now --loop`,
   )
     .requiredOption('--recording <file>', 'the recorded stream')
-    .requiredOption('--topic <name>', 'the topic to write to; it must exist')
+    .requiredOption('--topic <name>', 'the topic to write to')
+    .option('--create-topic', 'make the topic where it is missing, with the partitions of the recording')
     .option('--brokers <list>', BROKERS_HELP)
     .option('--registry <url>', "the topic's schema registry (default: schema ids stay as they are)")
     .option(
@@ -71,6 +73,7 @@ async function produceCommand(options: Options, terminal: Terminal): Promise<Exi
   const parsed = {
     recording: textOf(options, 'recording')!,
     topic: textOf(options, 'topic')!,
+    createTopic: options['createTopic'] === true,
     brokers: textOf(options, 'brokers'),
     registry: textOf(options, 'registry'),
     schemas: textOf(options, 'schemas'),

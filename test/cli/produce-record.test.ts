@@ -120,6 +120,19 @@ describe.skipIf(isMissing)('a recording that goes to a topic and comes back', ()
     expect(arrivals).toEqual([...arrivals].sort((a, b) => a - b))
   })
 
+  it('may find its topic missing, and has it made', async () => {
+    const folder = projectWith(7)
+    const topic = `orders-${randomUUID()}`
+    const args = ['--recording', 'orders.avro', '--topic', topic, '--brokers', brokers, '--create-topic']
+    const first = await runCli(['produce', ...args], { cwd: folder })
+    expect(first).toMatchObject({ code: 0, err: '' })
+    expect(first.out).toContain(`made the topic ${topic} with 2 partitions and retention.ms=-1`)
+    const second = await runCli(['produce', ...args], { cwd: folder })
+    expect(second.code).toBe(0)
+    expect(second.out).not.toContain('made the topic')
+    expect(await readTopic(brokers, topic)).toHaveLength(600)
+  })
+
   it('has the schema ids of the registry, whose schemas lie beside what is recorded', async () => {
     const folder = projectWith(700)
     mkdirSync(join(folder, 'back'))
@@ -232,7 +245,7 @@ describe.skipIf(isMissing)('what cannot be', () => {
     })
     expect(await runCli([...produce, `none-${topic}`], { cwd: folder })).toMatchObject({
       code: 1,
-      err: expect.stringContaining('error TOPIC_NOT_FOUND') as string,
+      err: expect.stringMatching(/error TOPIC_NOT_FOUND[^]*--create-topic/) as string,
     })
     expect(
       await runCli(['record', '--topic', topic, '--out', 'orders.avro', '--brokers', brokers], {
