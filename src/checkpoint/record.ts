@@ -27,6 +27,8 @@ interface RecordBase {
 /** Work: what the epoch read, what it staged, and the state after it. */
 export interface DataRecord extends RecordBase {
   readonly kind: 'data'
+  /** The process, for people: host and process id. */
+  readonly owner?: string
   /** The epoch of the claim under which this was written. */
   readonly claim: number
   /** By table path. Relative to the table's folder. */

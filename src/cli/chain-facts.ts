@@ -87,7 +87,7 @@ export async function taskProgress(
   const first = pending[0]
   const published =
     first === undefined ? recorded : (data.findLast(({ epoch }) => epoch < first.epoch) ?? null)
-  const owner = claim?.owner ?? claim?.run ?? recorded?.run ?? null
+  const owner = claim?.owner ?? recorded?.owner ?? claim?.run ?? recorded?.run ?? null
   return { task, chain, isMerge, recorded, published, unpublished: pending.length, owner }
 }
 

@@ -140,7 +140,7 @@ export class EpochCommitter {
   }
 
   async #record(work: EpochWork, recordWork: DataRecord['work'], outbox: OutboxRef | null): Promise<void> {
-    const { pipeline, incarnation, run, entropy, clock, rules, log } = this.#context
+    const { pipeline, incarnation, run, owner, entropy, clock, rules, log } = this.#context
     const { task } = this.#chain
     const published = Object.fromEntries(this.#published)
     const said = published[OUTBOX] ?? -1
@@ -154,6 +154,7 @@ export class EpochCommitter {
       nonce: entropy.nonce(),
       run,
       writtenMs: clock.nowMs(),
+      owner,
       claim: this.#ownership.claim,
       files: filesByTable(work.tables),
       published,
