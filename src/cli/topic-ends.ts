@@ -95,7 +95,8 @@ export class TopicEnds {
     if (leader < 0) return NOTHING
     const version = await client.maxVersion(leader, FETCH_API_KEY, 'fetch')
     const from = { topic, partition, topicId: NO_TOPIC_ID, offset }
-    const request = fetchRequest([from], BATCH, ISOLATION, '', version)
+    const limits = { ...BATCH, answerWithinMs: client.options.requestTimeoutMs }
+    const request = fetchRequest([from], limits, ISOLATION, '', version)
     const answer = await client.send(
       leader,
       request,
