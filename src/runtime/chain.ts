@@ -32,6 +32,10 @@ export class Chain {
     return objects.map(({ key }) => epochOfRecordKey(key)).filter((epoch) => epoch !== null)
   }
 
+  async #head(): Promise<number> {
+    return (await this.list()).at(-1) ?? -1
+  }
+
   /** Null where there is no such record. */
   async read(epoch: number): Promise<ChainRecord | null> {
     const key = this.#keys.record(this.task, epoch)
@@ -70,6 +74,8 @@ export class Chain {
       if (result === 'unknown' && !this.#rules.ambiguousPutIsRead) return 'won'
       const stored = await this.read(record.epoch)
       if (stored !== null) return stored.nonce === record.nonce ? 'won' : 'lost'
+      // Whoever deletes old records has come far beyond this one.
+      if (result === 'exists' && (await this.#head()) > record.epoch) return 'lost'
       // Not there: the put did not arrive, or has not yet. The same record may be put again.
       await backoff.wait(failure)
     }

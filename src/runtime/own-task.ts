@@ -1,5 +1,5 @@
 import type { Membership } from '../ports.ts'
-import { messageOf } from '../errors.ts'
+import { messageOf, PipelineError } from '../errors.ts'
 import type { Chain } from './chain.ts'
 import { InDoubt, type Ownership, OwnershipLost } from './ownership.ts'
 import { isRetryable } from './retry.ts'
@@ -38,7 +38,8 @@ export async function ownTask(
       ownership = await takeOver(context, chain, sinks)
       await work(ownership)
       return
-    } catch (error) {
+    } catch (thrown) {
+      const error = await asLoss(context, chain, thrown)
       const isRevoked = scope.isStopping && !state.isStopping
       const fields = { task: chain.task, error: messageOf(error) }
       if (error instanceof InDoubt && rules.claimAfterDoubt) {
@@ -75,13 +76,20 @@ async function isAssigned(
   }
 }
 
-/** Whether nobody has claimed the chain after us. */
+/** What a successor no longer needs it deletes: to an owner that still looks for it, this says that the task is another's. */
+const GONE: ReadonlySet<string> = new Set(['RECORD_GONE', 'STATE_GONE', 'MERGE_GAP'])
+
+async function asLoss(context: TaskContext, chain: Chain, error: unknown): Promise<unknown> {
+  if (!(error instanceof PipelineError) || !GONE.has(error.code)) return error
+  return (await isClaimOurs(context, chain)) ? error : new OwnershipLost(chain.task)
+}
+
+/** Whether nobody has claimed the chain after us. Our claim itself may have been deleted, long ago: the newest record tells whose the chain is. */
 async function isClaimOurs(context: TaskContext, chain: Chain): Promise<boolean> {
-  const epochs = await chain.list()
-  for (let i = epochs.length - 1; i >= 0; i--) {
-    const record = await chain.readListed(epochs[i]!)
-    if (record.kind === 'seal') return false
-    if (record.kind === 'claim') return record.run === context.run
+  for (;;) {
+    const head = (await chain.list()).at(-1)
+    if (head === undefined) return false
+    const record = await chain.read(head)
+    if (record !== null) return record.kind !== 'seal' && record.run === context.run
   }
-  return false
 }
