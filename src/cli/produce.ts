@@ -57,6 +57,8 @@ export async function produce(options: ProduceOptions, terminal: Terminal): Prom
   try {
     const content = await contentOf(file, options)
     const translation = await translationFor(options)
+    // Before the first record is sent: a schema that is refused is found in time.
+    await translation?.learn(content.schemaIds)
     const isNew = options.createTopic && (await makeTopic(client, content.partitions, options, terminal))
     const producer = await openProducer(options, client, log)
     if (options.partitions === 'keep') checkPartitions(content.partitions, producer.partitions, options)

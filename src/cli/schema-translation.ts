@@ -26,11 +26,8 @@ export class SchemaTranslation {
   }
 
   /** Throws SCHEMA_INCOMPATIBLE, and what the registries throw. */
-  async learn(values: Iterable<Uint8Array | null>): Promise<void> {
-    for (const value of values) {
-      const id = framedSchemaId(value)
-      if (id !== null && !this.#ids.has(id)) this.#ids.set(id, await this.#register(id))
-    }
+  async learn(ids: Iterable<number>): Promise<void> {
+    for (const id of ids) if (!this.#ids.has(id)) this.#ids.set(id, await this.#register(id))
   }
 
   /** The value with the id that the topic's registry has for its schema; other bytes are the same. */
