@@ -25,8 +25,14 @@ export interface FetcherLimits {
   readonly bufferBytes: number
 }
 
+/** What of a client is needed. */
+export type FetchClient = Pick<
+  KafkaClient,
+  'options' | 'metadata' | 'maxVersion' | 'send' | 'listOffsets' | 'recycle'
+>
+
 export interface FetcherOptions {
-  readonly client: KafkaClient
+  readonly client: FetchClient
   readonly world: SourceWorld
   readonly limits: FetcherLimits
   readonly isolation: IsolationLevel

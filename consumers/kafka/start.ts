@@ -7,7 +7,7 @@ export type StartFrom = 'earliest' | 'latest' | Date
 
 /** The offset at which a partition without a position begins. */
 export async function startOffset(
-  client: KafkaClient,
+  client: Pick<KafkaClient, 'listOffsets'>,
   { topic, partition }: SourcePartition,
   from: StartFrom,
   isolation: IsolationLevel,
@@ -23,24 +23,33 @@ export async function startOffset(
   return offset < 0 ? at(LATEST) : offset
 }
 
+const END_LOOKS = 4
+const END_PAUSE_MS = 500
+
 /**
  * The offset itself where the partition still has it. Throws POSITION_EXPIRED, unless the loss is accepted: then it says so in the log, and goes on with
  * what is left. Throws POSITION_BEYOND_END.
  */
 export async function checkOffset(
-  client: KafkaClient,
+  client: Pick<KafkaClient, 'listOffsets'>,
   source: SourcePartition,
   offset: number,
-  { log, acceptLoss }: SourceWorld,
+  { clock, log, acceptLoss }: SourceWorld,
 ): Promise<number> {
   const { id, topic, partition } = source
-  const [[first], [end]] = await Promise.all([
-    client.listOffsets([{ topic, partition, timestampMs: EARLIEST }]),
-    client.listOffsets([{ topic, partition, timestampMs: LATEST }]),
-  ])
-  const firstOffset = first!.offset
-  const endOffset = end!.offset
-  if (offset > endOffset) throw positionBeyondEnd(id, offset, endOffset)
+  let firstOffset: number
+  for (let look = 1; ; look++) {
+    const [[first], [end]] = await Promise.all([
+      client.listOffsets([{ topic, partition, timestampMs: EARLIEST }]),
+      client.listOffsets([{ topic, partition, timestampMs: LATEST }]),
+    ])
+    firstOffset = first!.offset
+    const endOffset = end!.offset
+    if (offset <= endOffset) break
+    // A leader that has just begun may not know yet how far it goes.
+    if (look === END_LOOKS) throw positionBeyondEnd(id, offset, endOffset)
+    await clock.sleep(END_PAUSE_MS)
+  }
   if (offset >= firstOffset) return offset
   if (!acceptLoss) throw positionExpired(id, offset, firstOffset)
   log.warn(
