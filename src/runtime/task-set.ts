@@ -19,6 +19,7 @@ import { rememberedSchemas } from './schema-memory.ts'
 import { StopScope } from './stop-scope.ts'
 import type { TaskSinks } from './takeover.ts'
 import type { TaskContext } from './task-context.ts'
+import { TaskNews } from './task-news.ts'
 
 export interface TaskSetOptions {
   readonly context: TaskContext
@@ -42,6 +43,7 @@ export class TaskSet {
   readonly #sweeper: OrphanSweeper
   readonly #retention: Retention
   readonly #bindings: RunBindings
+  readonly #news: TaskNews
   readonly #partitions = new Map<string, RunningTask>()
   readonly #merges = new Map<string, RunningTask>()
   readonly #totals = new Map<string, Totals>()
@@ -53,7 +55,8 @@ export class TaskSet {
     this.#options = options
     this.#feed = new MergeFeed(options.context.clock)
     this.#sweeper = new OrphanSweeper(options.context)
-    this.#retention = new Retention(options.context)
+    this.#retention = new Retention(options.context, options.bindings.retention)
+    this.#news = new TaskNews(options.context.log, options.context.clock)
     const { bindings, context } = options
     const { registry, source } = bindings
     const { store, keys } = context
@@ -119,6 +122,7 @@ export class TaskSet {
   async #release(tasks: Map<string, RunningTask>, id: string): Promise<void> {
     const running = tasks.get(id)
     if (running === undefined) return
+    if (!running.scope.isStopping) this.#news.leaving(id)
     running.scope.stop()
     await running.done
   }
@@ -171,6 +175,8 @@ export class TaskSet {
     const tables = partitionTables(context)
     const sinks = { tables, outbox: deadLetters?.outbox ?? null }
     const feed = plan.aggregates.length === 0 ? null : this.#feed
+    let place: string | null = null
+    this.#news.claiming(partition.id)
     try {
       await ownTask({ context, chain, sinks, scope, state, membership }, async (ownership) => {
         const shapes = [...plan.bronze, ...plan.silver].map((table) => table.shape).concat(plan.deadLetters)
@@ -195,15 +201,18 @@ export class TaskSet {
           scope,
         }
         const driver = new PartitionDriver({ ...options, published })
+        this.#news.tookOver(partition.id, this.#placeOf(partition, driver.task.position))
         try {
           await driver.run()
         } finally {
+          place = this.#placeOf(partition, driver.task.position)
           this.#retention.release(partition.id)
           this.#count(partition.id, driver.committer.records, driver.task.totals)
           if (driver.task.ended) this.#ended.add(partition.id)
         }
       })
     } finally {
+      this.#news.ended(partition.id, place)
       feed?.leave(partition.id)
       if (!state.isStopping) state.left(partition.id)
     }
@@ -217,7 +226,9 @@ export class TaskSet {
     const sinks = { tables: mergeTables(context), outbox: topics?.outbox ?? null }
     const shapes = plan.gold.map((table) => table.shape)
     const everyMs = membership === null ? null : (bindings.flush.everyMs ?? 0)
-    await ownTask({ context, chain, sinks, scope, state, membership }, async (ownership) => {
+    let place: string | null = null
+    this.#news.claiming(task)
+    const work = ownTask({ context, chain, sinks, scope, state, membership }, async (ownership) => {
       this.#sweeper.add(task, ownership, shapes)
       const driver = new MergeDriver({
         context,
@@ -230,6 +241,8 @@ export class TaskSet {
         published: () => this.#retention.published(task),
       })
       this.#retention.own(task, sinkNames(sinks), ownership.claim)
+      place = `epoch ${ownership.claim}`
+      this.#news.tookOver(task, place)
       try {
         await driver.run()
       } finally {
@@ -237,6 +250,14 @@ export class TaskSet {
         this.#count(task, driver.committer.records, driver.task.state.totals)
       }
     })
+    await work.finally(() => this.#news.ended(task, place))
+  }
+
+  /** 'offset 1200' where the source counts so, else as the chain has it. */
+  #placeOf(partition: SourcePartition, position: string | null): string {
+    if (position === null) return 'new'
+    const offset = this.#bindings.source.groupOffset?.(partition, position)?.offset
+    return offset === undefined ? position : `offset ${offset}`
   }
 
   #chain({ store, keys, retry, rules }: TaskContext, task: string): Chain {
