@@ -1,5 +1,5 @@
 import { PipelineError } from '../errors.ts'
-import { RAN } from '../runtime/ran.ts'
+import { LOST, RAN } from '../runtime/ran.ts'
 import { stopSignals } from '../runtime/stop-signals.ts'
 import { EXIT, type ExitCode } from './failure.ts'
 import { loadModule } from './load-program.ts'
@@ -38,6 +38,11 @@ export async function runMain(options: RunCommandOptions, terminal: Terminal): P
     throw new PipelineError('NOTHING_RUN', `${options.path} was loaded, and called no run()`, {
       advice:
         "Name the file that has `await run(pipeline, { source, lake })`. A file that only exports a pipeline is for 'millrace replay'.",
+    })
+  }
+  if ((globalThis as { [LOST]?: boolean })[LOST] === true) {
+    throw new PipelineError('TAKEN_OVER', `another process has taken over what ${options.path} ran`, {
+      advice: 'It goes on with the work.',
     })
   }
   return stop.exitCode() ?? EXIT.done

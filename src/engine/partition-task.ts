@@ -142,6 +142,11 @@ export class PartitionTask implements StepReport {
     return this.#bytes + this.#mappedBytes
   }
 
+  /** After the last record; null where there was none yet. */
+  get position(): string | null {
+    return this.#position
+  }
+
   get watermarkMs(): number {
     return this.#tracker?.watermarkMs ?? -Infinity
   }

@@ -90,6 +90,7 @@ export class OutboxPublisher {
       try {
         await this.#outbox.publish({ ...this.#life, epoch, messages, groupOffset })
         this.#newest = epoch
+        backoff.done()
         return
       } catch (error) {
         // A transaction that took too long is fenced too, and so is one that meets the late request of a crashed process.

@@ -6,6 +6,13 @@ export function countRun(): void {
   seen[RAN] = (seen[RAN] ?? 0) + 1
 }
 
+/** Under this symbol the process says that another one has taken over what it ran. */
+export const LOST: unique symbol = Symbol.for('millrace.lost')
+
+export function markLost(): void {
+  ;(globalThis as { [LOST]?: boolean })[LOST] = true
+}
+
 export function markRan(error: unknown): void {
   if (error instanceof Error) Object.defineProperty(error, RAN, { value: true, enumerable: false })
 }

@@ -15,12 +15,15 @@ const DELAY_MS_MAX = 10_000
 const ATTEMPTS_AFTER_STOP = 5
 /** The first failures of a call are nobody's business: most stores have them. */
 const QUIET_ATTEMPTS = 2
+/** An outage of an hour is some lines in the log, not thousands. */
+const WARN_EVERY_MS = 30_000
 
 /** The waits between the tries of one operation: exponential, with full jitter. */
 export class Backoff {
   readonly #retry: Retry
   readonly #operation: string
   #attempts = 0
+  #warnedMs: number | null = null
 
   constructor(retry: Retry, operation: string) {
     this.#retry = retry
@@ -38,13 +41,25 @@ export class Backoff {
     const isStopping = signal?.aborted === true
     if (isStopping && attempt > ATTEMPTS_AFTER_STOP) throw error
     const operation = this.#operation
-    log[attempt > QUIET_ATTEMPTS ? 'warn' : 'debug'](
-      { operation, attempt, error: messageOf(error) },
+    const nowMs = clock.nowMs()
+    const isFirst = this.#warnedMs === null
+    const isDue = this.#warnedMs === null || nowMs - this.#warnedMs >= WARN_EVERY_MS
+    const isNews = attempt > QUIET_ATTEMPTS && isDue
+    if (isNews) this.#warnedMs = nowMs
+    log[isNews ? 'warn' : 'debug'](
+      { operation, attempt, error: messageOf(error), ...(isFirst ? adviceOf(error) : {}) },
       `${operation} failed, trying again`,
     )
     const limitMs = Math.min(DELAY_MS_MAX, DELAY_MS_MIN * 2 ** Math.min(attempt, 10))
     // A stop cuts a long wait short; the tries after it are spaced all the same.
     await clock.sleep(entropy.random() * limitMs, isStopping || signal === null ? undefined : signal)
+  }
+
+  /** The operation has succeeded. Whoever was told of its failures is told of that too. */
+  done(): void {
+    if (this.#warnedMs === null) return
+    const operation = this.#operation
+    this.#retry.log.info({ operation, attempts: this.#attempts + 1 }, `${operation} works again`)
   }
 }
 
@@ -56,11 +71,19 @@ export async function retrying<T>(retry: Retry, operation: string, call: () => P
   const backoff = new Backoff(retry, operation)
   for (;;) {
     try {
-      return await call()
+      const result = await call()
+      backoff.done()
+      return result
     } catch (error) {
       await backoff.wait(error)
     }
   }
+}
+
+/** Said once: what is only away comes back by itself, what is misspelt does not. */
+function adviceOf(error: unknown): { readonly advice?: string } {
+  const advice = error instanceof PipelineError ? error.advice : undefined
+  return advice === undefined ? {} : { advice }
 }
 
 export function isRetryable(error: unknown): boolean {

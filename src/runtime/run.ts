@@ -6,7 +6,7 @@ import type { PipelineSpec } from '../topology/node.ts'
 import type { FlushLimits, RunProgress, RunSummary } from './bindings.ts'
 import { createLog } from './log.ts'
 import { progressLog } from './progress-log.ts'
-import { countRun, markRan } from './ran.ts'
+import { countRun, markLost, markRan } from './ran.ts'
 import { runPipeline } from './run-pipeline.ts'
 import { stopSignals } from './stop-signals.ts'
 import { processName, systemClock, systemEntropy } from './system.ts'
@@ -77,8 +77,22 @@ export async function run(pipeline: PipelineSpec, options: RunOptions): Promise<
   const logProgress = progressLog(log.child({ pipeline: pipeline.name }), systemClock)
   const world: SourceWorld = { clock: systemClock, entropy: systemEntropy, log, acceptLoss }
   try {
-    return await runPipeline(pipeline, {
-      source: source.open(world),
+    const input = source.open(world)
+    const owner = processName()
+    log.info(
+      {
+        pipeline: pipeline.name,
+        source: input.description,
+        ...(input.membership === undefined ? {} : { member: input.membership.description }),
+        lake: lake.store.description,
+        ...(deadLetters === undefined ? {} : { deadLetters: deadLetters.topic }),
+        ...(pipeline.topics === undefined ? {} : { topics: pipeline.topics.map(({ name }) => name) }),
+        owner,
+      },
+      'run started',
+    )
+    const summary = await runPipeline(pipeline, {
+      source: input,
       registry: source.registry,
       lake: lake.store,
       format: lake.format,
@@ -90,7 +104,7 @@ export async function run(pipeline: PipelineSpec, options: RunOptions): Promise<
       outbox: topics?.open(world) ?? null,
       deadLetters:
         deadLetters === undefined ? null : { outbox: deadLetters.open(world), topic: deadLetters.topic },
-      owner: processName(),
+      owner,
       stopWithinMs,
       signal: stop.signal,
       onProgress(progress) {
@@ -98,12 +112,21 @@ export async function run(pipeline: PipelineSpec, options: RunOptions): Promise<
         onProgress?.(progress)
       },
     })
+    logEnd(log, pipeline.name, summary)
+    if (summary.outcome === 'lost') markLost()
+    return summary
   } catch (error) {
     markRan(error)
     throw error
   } finally {
     stop.release()
   }
+}
+
+function logEnd(log: Log, pipeline: string, summary: RunSummary): void {
+  const { outcome, incarnation, records, epochs, durationMs, tables } = summary
+  const rowsAdded = Object.fromEntries(tables.map(({ path, rowsAdded: added }) => [path, added]))
+  log.info({ pipeline, incarnation, outcome, records, epochs, durationMs, rowsAdded }, 'run ended')
 }
 
 /** Only a replay leaves topics out: there it says so. */

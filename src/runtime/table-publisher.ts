@@ -180,6 +180,7 @@ export class TablePublisher {
       const outcome = await this.#tryCommit(todo, add, remove, backoff)
       if (outcome === 'committed') {
         this.#count(add)
+        backoff.done()
         return
       }
       await this.#refresh()
