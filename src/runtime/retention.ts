@@ -146,11 +146,10 @@ export class Retention {
   /** How far the merge has come with each task in what a restore of it begins with; null where the pipeline has no merge. */
   async #mergedEpochs(): Promise<Readonly<Record<string, { readonly epoch: number }>> | null> {
     const { plan, rules } = this.#context
-    if (plan.aggregates.length === 0) return null
+    if (plan.aggregates.length === 0 || !rules.retainMergeSnapshot) return null
     const chain = this.#chain(MERGE_TASK)
     const last = await newestData(chain, await chain.list(), Infinity)
     if (last?.work.type !== 'merge') return {}
-    if (!rules.retainMergeSnapshot) return last.work.state.sources
     const { snapshot } = last.work
     if (snapshot === null) return {}
     const base = snapshot.epoch === last.epoch ? last : await chain.readListed(snapshot.epoch)
