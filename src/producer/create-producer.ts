@@ -110,7 +110,16 @@ async function schemaIdFor<Row>(options: ProducerOptions<Row>): Promise<number> 
   const { topic, schema, registry, autoRegister = true, subject = `${topic}-value` } = options
   const json = JSON.stringify(schema.avro)
   if (autoRegister && registry.register !== undefined) return registry.register(subject, json)
-  const id = (await registry.idOf?.(subject, json)) ?? null
+  if (registry.idOf === undefined) {
+    throw new PipelineError(
+      'REGISTRY_READ_ONLY',
+      `${registry.description}: schemas cannot be looked up by their subject there`,
+      {
+        advice: 'Give the producer the registry of the topic, as in confluentRegistry({ url }).',
+      },
+    )
+  }
+  const id = await registry.idOf(subject, json)
   if (id !== null) return id
   throw new PipelineError(
     'SCHEMA_NOT_REGISTERED',
