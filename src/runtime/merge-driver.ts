@@ -48,6 +48,8 @@ export class MergeDriver {
   readonly #options: MergeDriverOptions
   readonly #committer: EpochCommitter
   readonly #chains = new Map<string, Chain>()
+  /** Sources whose chain has been read on from what was restored: what they recorded before the feed listened is known. */
+  readonly #met = new Set<string>()
   #task: MergeTask
   #epoch: number
   #folded: FoldedEpochs[] = []
@@ -179,7 +181,8 @@ export class MergeDriver {
   async #meetSources(): Promise<void> {
     const { sources } = this.#options
     for (const task of sources()) {
-      if (this.#chains.has(task)) continue
+      if (this.#met.has(task)) continue
+      this.#met.add(task)
       this.#task.expect([task])
       const [first] = retainedEpochs(await this.#chainOf(task).list())
       const known = this.#task.progressOf(task)!.epoch
