@@ -44,6 +44,7 @@ export interface SeedOptions {
   /** With a broker, outside topics, and mostly a group. */
   readonly kafka?: boolean
   readonly care?: OutboxCare
+  readonly broker?: SimKafkaOptions['broker']
 }
 
 /** Plays one seed and compares what it left with the oracle. */
@@ -62,7 +63,10 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     opensCircuit: oracle.opened.size > 0,
     weather: options.weather ?? null,
     freshChance: options.freshChance ?? null,
-    kafka: kafka === null ? null : kafkaOptions(kafka, oracle, options.care ?? EVERY_CARE),
+    kafka:
+      kafka === null
+        ? null
+        : { ...kafkaOptions(kafka, oracle), care: options.care ?? EVERY_CARE, broker: options.broker ?? {} },
   })
   const failures = [...result.failures]
   if (failures.length === 0) {
@@ -91,7 +95,7 @@ function topicsOf(
   return { spec, oracle, deadLetterTopic, read: (topic) => broker.committed(topic), incarnation }
 }
 
-function kafkaOptions(workload: KafkaWorkload, oracle: OracleResult, care: OutboxCare): SimKafkaOptions {
+function kafkaOptions(workload: KafkaWorkload, oracle: OracleResult): SimKafkaOptions {
   const { spec, partitions, deadLetterTopic, added } = workload
   const rowTables = { ...spec, tables: spec.tables.filter(({ layer }) => layer !== 'gold') }
   const rowOracle = {
@@ -104,7 +108,6 @@ function kafkaOptions(workload: KafkaWorkload, oracle: OracleResult, care: Outbo
     deadLetterTopic,
     hasTopics: (spec.topics ?? []).length > 0,
     added,
-    care,
     atRest: (objects, broker) => {
       const unread = unreadInput(objects, spec, { partitions })
       if (unread.length > 0) return unread

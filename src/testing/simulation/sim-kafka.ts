@@ -3,7 +3,7 @@ import type { RunBindings } from '../../runtime/bindings.ts'
 import type { Prng } from './prng.ts'
 import { randomBrokerWeather, randomGroupWeather } from './random-weather.ts'
 import type { SimProcess, SimScheduler } from './scheduler.ts'
-import { groupKey, SimBroker } from './sim-broker.ts'
+import { type BrokerWeather, groupKey, SimBroker } from './sim-broker.ts'
 import { SimGroup } from './sim-group.ts'
 import { SimMembership } from './sim-membership.ts'
 import { type OutboxCare, SIM_CLUSTER, SimOutbox } from './sim-outbox.ts'
@@ -18,6 +18,8 @@ export interface SimKafkaOptions {
   /** Ids of partitions that are added while the pipeline runs. */
   readonly added: ReadonlySet<string>
   readonly care?: OutboxCare
+  /** In place of what the seed draws. */
+  readonly broker?: Partial<BrokerWeather>
   /** What a group that runs on in calm weather has yet to publish, as sentences. */
   readonly atRest: (objects: ReadonlyMap<string, Uint8Array>, broker: SimBroker) => readonly string[]
 }
@@ -43,7 +45,9 @@ export class SimKafka {
     this.#recording = recording
     this.#options = options
     this.#addedAtStep = random.integer(1, ADDED_AFTER_STEPS_MAX)
-    this.broker = new SimBroker(random.fork(), nowMs, randomBrokerWeather(random))
+    const brokerRandom = random.fork()
+    const weather = { ...randomBrokerWeather(random), ...options.broker }
+    this.broker = new SimBroker(brokerRandom, nowMs, weather)
     this.group = new SimGroup(
       random.fork(),
       nowMs,
