@@ -105,6 +105,7 @@ Example:
       '--accept-loss',
       'where the source has deleted records that were not read yet, go on with those that are left',
     )
+    .option('--log-level <level>', `${LOG_LEVELS.join(', ')} (default: info)`)
     .action((path: string, options: Options) => run(runCommand(path, options, terminal)))
 
   command(
@@ -303,7 +304,9 @@ async function replayCommand(path: string, options: Options, terminal: Terminal)
 async function runCommand(path: string, options: Options, terminal: Terminal): Promise<ExitCode> {
   const { runMain } = await import('./run.ts')
   const [fresh, acceptLoss] = [options['fresh'] === true, options['acceptLoss'] === true]
-  return runMain({ path, fresh, acceptLoss }, terminal)
+  const level = textOf(options, 'logLevel')
+  const logLevel = level === null ? null : parseChoice('--log-level', level, LOG_LEVELS)
+  return runMain({ path, fresh, acceptLoss, logLevel }, terminal)
 }
 
 async function checkCommand(path: string, options: Options, terminal: Terminal): Promise<ExitCode> {

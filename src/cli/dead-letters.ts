@@ -210,7 +210,8 @@ async function openDeadLetters(
     const table = await lakeTable(lake, TABLE)
     if (table === null) {
       throw new PipelineError('NO_DEAD_LETTERS', `${name} has no table of dead letters`, {
-        advice: 'It is made by the first run of a pipeline: millrace replay. Is this the right lake?',
+        advice:
+          'It is made by the first run of a pipeline, unless its dead letters go to a topic: then read that topic. Is this the right lake?',
       })
     }
     const files = await lake.openFiles({ ...cache, onProgress: fetchProgress(terminal.err) })

@@ -1,4 +1,5 @@
 import { PipelineError } from '../errors.ts'
+import type { LogLevel } from '../runtime/log.ts'
 import { LOST, RAN } from '../runtime/ran.ts'
 import { stopSignals } from '../runtime/stop-signals.ts'
 import { EXIT, type ExitCode } from './failure.ts'
@@ -10,6 +11,7 @@ export interface RunCommandOptions {
   readonly path: string
   readonly fresh: boolean
   readonly acceptLoss: boolean
+  readonly logLevel: LogLevel | null
 }
 
 /** `millrace run`: runs the user's own main file, which says where its pipeline reads and writes. */
@@ -17,6 +19,7 @@ export async function runMain(options: RunCommandOptions, terminal: Terminal): P
   // run() in the user's file asks for these, so that the file need not know this command.
   if (options.fresh) process.env['MILLRACE_FRESH'] = '1'
   if (options.acceptLoss) process.env['MILLRACE_ACCEPT_LOSS'] = '1'
+  if (options.logLevel !== null) process.env['MILLRACE_LOG_LEVEL'] = options.logLevel
   const stop = stopSignals(
     () =>
       void terminal.err.line(

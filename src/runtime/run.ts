@@ -4,7 +4,7 @@ import type { Duration } from '../topology/duration.ts'
 import { isPipeline } from '../topology/pipeline.ts'
 import type { PipelineSpec } from '../topology/node.ts'
 import type { FlushLimits, RunProgress, RunSummary } from './bindings.ts'
-import { createLog } from './log.ts'
+import { createLog, LOG_LEVELS, type LogLevel } from './log.ts'
 import { progressLog } from './progress-log.ts'
 import { countRun, markLost, markRan } from './ran.ts'
 import { runPipeline } from './run-pipeline.ts'
@@ -39,7 +39,7 @@ export interface RunOptions {
   readonly stopWithin?: Duration
   /** Aborting cuts, records and publishes what has been read. Default: SIGINT and SIGTERM. */
   readonly signal?: AbortSignal
-  /** Default: JSON lines on standard error, or lines for a person where that is a terminal. */
+  /** Default: JSON lines on standard error, or lines for a person where that is a terminal, from MILLRACE_LOG_LEVEL ('info') on. */
   readonly log?: Log
   readonly onProgress?: (progress: RunProgress) => void
 }
@@ -72,7 +72,7 @@ export async function run(pipeline: PipelineSpec, options: RunOptions): Promise<
   const { source, lake, topics, deadLetters, onProgress } = options
   const { fresh = isSet('MILLRACE_FRESH'), acceptLoss = isSet('MILLRACE_ACCEPT_LOSS') } = options
   const stopWithinMs = options.stopWithin ?? STOP_WITHIN_MS
-  const log = options.log ?? createLog({ level: 'info', pretty: process.stderr.isTTY })
+  const log = options.log ?? createLog({ level: logLevel(), pretty: process.stderr.isTTY })
   const stop = options.signal === undefined ? stopSignals() : { signal: options.signal, release: () => {} }
   const logProgress = progressLog(log.child({ pipeline: pipeline.name }), systemClock)
   const world: SourceWorld = { clock: systemClock, entropy: systemEntropy, log, acceptLoss }
@@ -146,6 +146,16 @@ function refuseUnbound({ name, topics = [] }: PipelineSpec, options: RunOptions)
 function isSet(variable: string): boolean {
   const value = process.env[variable] ?? ''
   return value !== '' && value !== '0' && value !== 'false'
+}
+
+/** What `millrace run --log-level` sets. */
+function logLevel(): LogLevel {
+  const name = process.env['MILLRACE_LOG_LEVEL'] ?? ''
+  const level = name === '' ? 'info' : LOG_LEVELS.find((known) => known === name)
+  if (level !== undefined) return level
+  throw new PipelineError('OPTION_INVALID', `MILLRACE_LOG_LEVEL is ${JSON.stringify(name)}`, {
+    advice: `It is one of ${LOG_LEVELS.join(', ')}.`,
+  })
 }
 
 function flushLimits({ source, flush = {} }: RunOptions): FlushLimits {

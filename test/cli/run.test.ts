@@ -14,7 +14,8 @@ function mainFile(name: string, text: string): string {
   return path
 }
 
-const start = (path: string) => runMain({ path, fresh: false, acceptLoss: false }, processTerminal({}, false))
+const start = (path: string) =>
+  runMain({ path, fresh: false, acceptLoss: false, logLevel: null }, processTerminal({}, false))
 
 /** What a run does to the process and to its errors, without a second copy of the package. */
 const RAN_TEXT = `const RAN = Symbol.for('millrace.ran'); globalThis[RAN] = (globalThis[RAN] ?? 0) + 1;`
