@@ -10,6 +10,7 @@ import {
 import { FETCH_API_KEY, type FetchedPartition, fetchRequest } from '../../src/kafka/fetch.ts'
 import type { SourceWorld } from '../../src/ports.ts'
 import { Bell } from './bell.ts'
+import { FeedState } from './feed-state.ts'
 import type { PartitionFeed } from './partition-feed.ts'
 import { SharedAnswer } from './shared-answer.ts'
 import { topicNotFound, topicRecreated } from './source-error.ts'
@@ -36,26 +37,6 @@ export interface FetcherOptions {
   readonly world: SourceWorld
   readonly limits: FetcherLimits
   readonly isolation: IsolationLevel
-}
-
-/** A partition and what is known of the way to it. */
-class FeedState {
-  readonly feed: PartitionFeed
-  /** The broker that is asked; null while that has to be found out. */
-  node: number | null = null
-  /** In a row. */
-  failures = 0
-  retryAtMs = 0
-  /** How often nobody knew the topic. */
-  missing = 0
-  /** A broker has called the offset out of range. */
-  mustCheck = false
-  /** When it got records last: a running number. */
-  turn = 0
-
-  constructor(feed: PartitionFeed) {
-    this.feed = feed
-  }
 }
 
 /** While a partition is left out because it is full, nobody waits longer than this for the others. */
