@@ -57,9 +57,13 @@ export class ChainKeys {
     return `${this.#root}/_letters/${task}/${stem(name)}-${index}.json`
   }
 
+  get schemaPrefix(): string {
+    return `${this.#root}/_schemas/`
+  }
+
   /** The schema that records with this id were first read with. */
   schema(id: number): string {
-    return `${this.#root}/_schemas/${id}.json`
+    return `${this.schemaPrefix}${id}.json`
   }
 
   /** The names of a task's files in any table begin with this. */

@@ -21,17 +21,22 @@ export function schemaIdOf(batch: RecordBatch, index: number): number {
   return (arena[start + 1]! << 24) | (arena[start + 2]! << 16) | (arena[start + 3]! << 8) | arena[start + 4]!
 }
 
+/** Records that begin with a zero byte by chance have an id each. Beyond so many the oldest are forgotten, and asked for again. */
+const UNKNOWN_MAX = 1_000_000
+
 /** The writers' schemas seen so far, each with a decoder into the reader's columns. */
 export class WriterSchemas {
   readonly #reader: AvroType
   readonly #known = new Map<number, WriterSchema>()
+  /** What the registry did not have when it was asked last. */
+  readonly #unknown = new Set<number>()
 
   constructor(reader: AvroType) {
     this.#reader = reader
   }
 
   get(id: number): WriterSchema | undefined {
-    return this.#known.get(id)
+    return this.#known.get(id) ?? (this.#unknown.has(id) ? unknownSchema(id) : undefined)
   }
 
   /**
@@ -54,17 +59,15 @@ export class WriterSchemas {
 
   /** Takes the registry's answer: JSON text, or null where it has no such schema. */
   learn(id: number, json: string | null): void {
-    this.#known.set(id, this.#resolve(id, json))
+    this.#unknown.delete(id)
+    if (json !== null) this.#known.set(id, this.#resolve(id, json))
+    else {
+      this.#unknown.add(id)
+      if (this.#unknown.size > UNKNOWN_MAX) this.#unknown.delete(this.#unknown.values().next().value!)
+    }
   }
 
-  #resolve(id: number, json: string | null): WriterSchema {
-    if (json === null) {
-      return {
-        kind: 'refused',
-        reason: 'unknown-schema',
-        message: `the registry has no schema with id ${id}`,
-      }
-    }
+  #resolve(id: number, json: string): WriterSchema {
     try {
       const parsed: unknown = JSON.parse(json)
       const other = otherKind(parsed)
@@ -79,6 +82,10 @@ export class WriterSchemas {
       return { kind: 'refused', reason: 'incompatible-schema', message: `schema ${id}: ${messageOf(error)}` }
     }
   }
+}
+
+function unknownSchema(id: number): WriterSchema {
+  return { kind: 'refused', reason: 'unknown-schema', message: `the registry has no schema with id ${id}` }
 }
 
 /** The kind of a schema that is not Avro, as `SchemaRegistry.schemaById` tells it. */

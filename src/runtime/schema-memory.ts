@@ -24,6 +24,17 @@ interface StoredSchema {
  */
 export function rememberedSchemas({ registry, store, keys }: SchemaMemoryOptions): SchemaRegistry {
   const known = new Map<number, string>()
+  let stored: Promise<ReadonlySet<string>> | null = null
+  // Listed once: an id that is none costs no request to the store, however many there are.
+  const isStored = async (key: string): Promise<boolean> => {
+    stored ??= store.list(keys.schemaPrefix).then((objects) => new Set(objects.map((object) => object.key)))
+    try {
+      return (await stored).has(key)
+    } catch (error) {
+      stored = null
+      throw error
+    }
+  }
   return {
     description: registry.description,
     async schemaById(id) {
@@ -31,18 +42,19 @@ export function rememberedSchemas({ registry, store, keys }: SchemaMemoryOptions
       if (present !== undefined) return present
       const schema = await registry.schemaById(id)
       const key = keys.schema(id)
-      const stored = await readStored(store, key)
-      if (stored === null) {
+      let earlier = (await isStored(key)) ? await readStored(store, key) : null
+      if (earlier === null) {
         // Made up by a record that is none, perhaps; it may be registered yet.
         if (schema === null) return null
         const value: StoredSchema = { version: 1, id, registry: registry.description, schema }
         const outcome = await store.putIfAbsent(key, new TextEncoder().encode(JSON.stringify(value)))
-        // Another process was first: the next call reads what it has put.
-        if (outcome === 'exists') return this.schemaById(id)
-      } else if (schema !== null && !isSameSchema(stored.schema, schema)) {
-        throw reused(registry.description, key, stored, schema)
+        // Another process was first.
+        if (outcome === 'exists') earlier = await readStored(store, key)
       }
-      const answer = schema ?? stored!.schema
+      if (earlier !== null && schema !== null && !isSameSchema(earlier.schema, schema)) {
+        throw reused(registry.description, key, earlier, schema)
+      }
+      const answer = schema ?? earlier!.schema
       known.set(id, answer)
       return answer
     },

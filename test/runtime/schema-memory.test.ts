@@ -55,6 +55,21 @@ describe('the schemas that a pipeline has met', () => {
     expect(await empty.schemaById(8)).toBeNull()
   })
 
+  it('cost no request to the store for ids that nobody knows', async () => {
+    const store = memoryStore()
+    let requests = 0
+    const counted = new Proxy(store, {
+      get: (target, name: keyof typeof store) => {
+        requests++
+        const member = target[name]
+        return typeof member === 'function' ? member.bind(target) : member
+      },
+    })
+    const remembered = rememberedSchemas({ registry: registryWith(null), store: counted, keys })
+    for (let id = 1; id <= 100; id++) expect(await remembered.schemaById(id)).toBeNull()
+    expect(requests).toBe(1)
+  })
+
   it('differ where only a logical type does', async () => {
     const store = memoryStore()
     const decimal = (scale: number) =>
