@@ -1,4 +1,4 @@
-import type { FlushLimits } from '../../runtime/bindings.ts'
+import type { FlushLimits, RunBindings } from '../../runtime/bindings.ts'
 import type { Prng } from './prng.ts'
 import { DISTURBANCES, type Weather } from './scheduler.ts'
 import type { BrokerWeather } from './sim-broker.ts'
@@ -53,4 +53,14 @@ export function randomFlush(random: Prng): FlushLimits {
     everyMs: random.chance(0.2) ? random.pick([5, 100]) : null,
     batchRecordsMax: random.pick([1, 3, 10, 100]),
   }
+}
+
+/** As eager as can be, or as the default is: then nothing is deleted in a run that is so short. */
+export function randomRetention(random: Prng): RunBindings['retention'] {
+  const retention = {
+    keepRecords: random.pick([0, 0, 2]),
+    recordsMin: random.integer(1, 4),
+    deletesMax: random.pick([1, 2_000]),
+  }
+  return random.chance(0.5) ? retention : undefined
 }

@@ -1,7 +1,7 @@
 import type { Clock, GroupOffset } from '../../ports.ts'
 import type { RunBindings } from '../../runtime/bindings.ts'
 import type { Prng } from './prng.ts'
-import { randomBrokerWeather, randomGroupWeather } from './random-weather.ts'
+import { randomBrokerWeather, randomGroupWeather, randomRetention } from './random-weather.ts'
 import type { SimProcess, SimScheduler } from './scheduler.ts'
 import { type BrokerWeather, groupKey, SimBroker } from './sim-broker.ts'
 import { SimGroup } from './sim-group.ts'
@@ -20,6 +20,7 @@ export interface SimKafkaOptions {
   readonly care?: OutboxCare
   /** In place of what the seed draws. */
   readonly broker?: Partial<BrokerWeather>
+  readonly retention?: RunBindings['retention']
   /** What a group that runs on in calm weather has yet to publish, as sentences. */
   readonly atRest: (objects: ReadonlyMap<string, Uint8Array>, broker: SimBroker) => readonly string[]
 }
@@ -37,6 +38,7 @@ export class SimKafka {
   readonly #recording: SimRecording
   readonly #options: SimKafkaOptions
   readonly #addedAtStep: number
+  readonly #retention: RunBindings['retention']
   #calm = false
 
   constructor(random: Prng, scheduler: SimScheduler, recording: SimRecording, options: SimKafkaOptions) {
@@ -55,6 +57,8 @@ export class SimKafka {
       randomGroupWeather(random),
       (line) => scheduler.say(line),
     )
+    const retention = randomRetention(random)
+    this.#retention = options.retention ?? retention
   }
 
   becalm(): void {
@@ -85,10 +89,11 @@ export class SimKafka {
     }
   }
 
-  bindingsOf(process: SimProcess, clock: Clock): Pick<RunBindings, 'outbox' | 'deadLetters'> {
+  bindingsOf(process: SimProcess, clock: Clock): Pick<RunBindings, 'outbox' | 'deadLetters' | 'retention'> {
     const { deadLetterTopic, hasTopics, care } = this.#options
     const outbox = new SimOutbox(process, this.broker, clock, care)
     return {
+      ...(this.#retention === undefined ? {} : { retention: this.#retention }),
       outbox: hasTopics ? outbox : null,
       deadLetters: deadLetterTopic === null ? null : { outbox, topic: deadLetterTopic },
     }
