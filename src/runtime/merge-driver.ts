@@ -129,9 +129,10 @@ export class MergeDriver {
     return everyMs !== null && context.clock.nowMs() - this.#foldingSinceMs >= everyMs
   }
 
+  /** With the sources of that epoch: what was fired without those that have come since is not to be fired again. */
   #createTask(work: MergeWork | null): MergeTask {
-    const { context, sources } = this.#options
-    return new MergeTask(context.plan, sources(), work?.state ?? null, context.rules)
+    const { plan, rules } = this.#options.context
+    return new MergeTask(plan, [], work?.state ?? null, rules)
   }
 
   /** The newest snapshot, and the partials folded since, in the recorded order: their rows are already in the tables. */
@@ -179,11 +180,12 @@ export class MergeDriver {
 
   /** What the partition tasks recorded before this process ran the merge, and those that the source has got since. */
   async #meetSources(): Promise<void> {
-    const { sources } = this.#options
-    for (const task of sources()) {
+    const tasks = this.#options.sources()
+    // All of them, before the first is read: a long chain is cut in between, and each source holds W.
+    this.#task.expect(tasks)
+    for (const task of tasks) {
       if (this.#met.has(task)) continue
       this.#met.add(task)
-      this.#task.expect([task])
       const [first] = retainedEpochs(await this.#chainOf(task).list())
       const known = this.#task.progressOf(task)!.epoch
       if (first !== undefined && first > known + 1) throw gap(task, known, first)
