@@ -7,6 +7,10 @@ export class FeedState {
   node: number | null = null
   /** In a row. */
   failures = 0
+  /** When a broker last answered for it. */
+  answeredMs: number
+  /** When the log last said that nobody does; null where it need not. */
+  warnedMs: number | null = null
   retryAtMs = 0
   /** How often nobody knew the topic. */
   missing = 0
@@ -15,7 +19,8 @@ export class FeedState {
   /** When it got records last: a running number. */
   turn = 0
 
-  constructor(feed: PartitionFeed) {
+  constructor(feed: PartitionFeed, nowMs: number) {
     this.feed = feed
+    this.answeredMs = nowMs
   }
 }

@@ -70,7 +70,7 @@ export class Fetcher {
   }
 
   add(feed: PartitionFeed): void {
-    this.#feeds.set(feed.partition.id, new FeedState(feed))
+    this.#feeds.set(feed.partition.id, new FeedState(feed, this.#options.world.clock.nowMs()))
     this.#bell.ring()
     this.#placing ??= this.#place()
   }
@@ -236,9 +236,10 @@ export class Fetcher {
       return this.#interrupted([state], this.#fault(errorCode, state, true))
     }
     if (errorCode !== 0) return this.#interrupted([state], this.#fault(errorCode, state))
-    if (state.failures >= WARN_AFTER) {
-      this.#options.world.log.info({ partition: state.feed.partition.id }, 'reading goes on')
-    }
+    const { clock, log } = this.#options.world
+    if (state.warnedMs !== null) log.info({ partition: state.feed.partition.id }, 'reading goes on')
+    state.warnedMs = null
+    state.answeredMs = clock.nowMs()
     state.failures = 0
     state.feed.accept(fetched, answer)
     if (records !== null && records.length > 0) state.turn = ++this.#turns
@@ -248,7 +249,7 @@ export class Fetcher {
   /** Final errors are the reader's; the others are tried again, after a while and with fresh metadata. */
   #interrupted(states: readonly FeedState[], error: unknown): void {
     if (this.#isClosed) return
-    const { log } = this.#options.world
+    const { clock, log } = this.#options.world
     if (!(error instanceof PipelineError)) {
       const fault = new PipelineError('KAFKA_FAILED', `cannot read: ${messageOf(error)}`, { cause: error })
       return this.#interrupted(states, fault)
@@ -263,11 +264,14 @@ export class Fetcher {
       state.retryAtMs = this.#retryAt(state)
     }
     this.#bell.ring()
-    const failures = Math.max(...states.map((state) => state.failures))
-    const partitions = states.map(({ feed }) => feed.partition.id)
-    const isNews = failures === WARN_AFTER || (failures > WARN_AFTER && failures % WARN_EVERY === 0)
-    log[isNews ? 'warn' : 'debug'](
-      { partitions, attempt: failures, error: error.message },
+    const nowMs = clock.nowMs()
+    const news = states.filter((state) => isNews(state, nowMs))
+    for (const state of news) state.warnedMs = nowMs
+    const told = news.length > 0 ? news : states
+    const partitions = told.map(({ feed }) => feed.partition.id)
+    const attempt = Math.max(...told.map(({ failures }) => failures))
+    log[news.length > 0 ? 'warn' : 'debug'](
+      { partitions, attempt, error: error.message },
       'reading is interrupted, trying again',
     )
   }
@@ -298,7 +302,14 @@ const LEADER_NOT_AVAILABLE = 5
 const RETRY_MS_MIN = 25
 const RETRY_MS_MAX = 2_000
 const WARN_AFTER = 4
-const WARN_EVERY = 30
+/** A broker that hangs fails seldom. */
+const WARN_AFTER_MS = 15_000
+const WARN_EVERY_MS = 30_000
+
+function isNews({ failures, answeredMs, warnedMs }: FeedState, nowMs: number): boolean {
+  const isLasting = failures >= WARN_AFTER || nowMs - answeredMs >= WARN_AFTER_MS
+  return isLasting && (warnedMs === null || nowMs - warnedMs >= WARN_EVERY_MS)
+}
 
 /** Those that got something last go last: an answer is full before all partitions have a part in it. */
 function byTurn(a: FeedState, b: FeedState): number {

@@ -15,6 +15,8 @@ const DELAY_MS_MAX = 10_000
 const ATTEMPTS_AFTER_STOP = 5
 /** The first failures of a call are nobody's business: most stores have them. */
 const QUIET_ATTEMPTS = 2
+/** A server that hangs fails seldom. */
+const QUIET_MS = 15_000
 /** An outage of an hour is some lines in the log, not thousands. */
 const WARN_EVERY_MS = 30_000
 
@@ -23,11 +25,13 @@ export class Backoff {
   readonly #retry: Retry
   readonly #operation: string
   #attempts = 0
+  readonly #startMs: number
   #warnedMs: number | null = null
 
   constructor(retry: Retry, operation: string) {
     this.#retry = retry
     this.#operation = operation
+    this.#startMs = retry.clock.nowMs()
   }
 
   /**
@@ -44,7 +48,8 @@ export class Backoff {
     const nowMs = clock.nowMs()
     const isFirst = this.#warnedMs === null
     const isDue = this.#warnedMs === null || nowMs - this.#warnedMs >= WARN_EVERY_MS
-    const isNews = attempt > QUIET_ATTEMPTS && isDue
+    const isLasting = attempt > QUIET_ATTEMPTS || nowMs - this.#startMs >= QUIET_MS
+    const isNews = isLasting && isDue
     if (isNews) this.#warnedMs = nowMs
     log[isNews ? 'warn' : 'debug'](
       { operation, attempt, error: messageOf(error), ...(isFirst ? adviceOf(error) : {}) },

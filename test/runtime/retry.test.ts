@@ -9,7 +9,7 @@ const away = new PipelineError('REGISTRY_UNREACHABLE', 'nobody answers', {
 })
 
 /** What the log says at info and above of a call that fails for so long, by a clock that only the waits move. */
-async function logOfOutage(outageMs: number): Promise<readonly Record<string, unknown>[]> {
+async function logOfOutage(outageMs: number, callMs = 0): Promise<readonly Record<string, unknown>[]> {
   const lines: Record<string, unknown>[] = []
   const write = (line: string): void => void lines.push(JSON.parse(line) as Record<string, unknown>)
   let nowMs = 0
@@ -21,6 +21,7 @@ async function logOfOutage(outageMs: number): Promise<readonly Record<string, un
     signal: null,
   }
   await retrying(retry, 'schema 1', async () => {
+    nowMs += callMs
     if (nowMs < outageMs) throw away
   })
   return lines
@@ -28,6 +29,11 @@ async function logOfOutage(outageMs: number): Promise<readonly Record<string, un
 
 it('says nothing of failures that are over at once', async () => {
   expect(await logOfOutage(100)).toEqual([])
+})
+
+it('says at once that a call has failed that took long to do so', async () => {
+  const [first] = await logOfOutage(60_000, 30_000)
+  expect(first).toMatchObject({ level: 'warn', attempt: 1 })
 })
 
 it('says of an outage what fails and what to do, now and then that it lasts, and that it is over', async () => {
