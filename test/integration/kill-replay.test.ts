@@ -9,6 +9,8 @@ import { findPython, type Python } from '../parts/python.ts'
 
 const KILLS = Number(process.env['MILLRACE_KILLS'] ?? 20)
 const SEED = Number(process.env['MILLRACE_KILL_SEED'] ?? Date.now() % 1_000_000)
+/** What a start says where one with --fresh was killed between the end of the old incarnation and the beginning of its own. */
+const BEGUN_IN_VAIN = 'start again with --fresh'
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 const scratch = mkdtempSync(join(tmpdir(), 'millrace-kill-'))
@@ -37,17 +39,21 @@ it(`survives ${KILLS} kills: the tables are row for row those of an undisturbed 
 
   const random = randomOf(SEED)
   let killed = 0
-  let sinceEnd = 0
+  let isToBegin = false
   for (let run = 0; killed < KILLS && run < KILLS * 3; run++) {
-    // Now and then the work is done before the blow falls: then it begins again, and what was there must go.
-    const outcome = await replay(disturbed, 400 + random() * 2_200, sinceEnd > 0 ? ['--fresh'] : [])
+    const outcome = await replay(disturbed, 400 + random() * 2_200, isToBegin ? ['--fresh'] : [])
     if (outcome === 'killed') killed++
-    sinceEnd = outcome === 'ended' ? 1 : 0
+    else if (outcome !== 'ended') expect(outcome).toContain(BEGUN_IN_VAIN)
+    // Now and then the work is done before the blow falls: then it begins again, and what was there must go.
+    isToBegin = outcome !== 'killed'
   }
   console.log(`MILLRACE_KILL_SEED=${SEED}: killed ${killed} times`)
   expect(killed).toBeGreaterThanOrEqual(KILLS)
   const last = await replay(disturbed, null)
-  expect(last === 'ended' || (await replay(disturbed, null, ['--fresh']))).toBeTruthy()
+  if (last !== 'ended') {
+    expect(last).toContain(BEGUN_IN_VAIN)
+    expect(await replay(disturbed, null, ['--fresh'])).toBe('ended')
+  }
 
   const [expected, actual] = await Promise.all([
     digest(python.executable, quiet),
