@@ -116,8 +116,11 @@ describe.skipIf(packages.kind === 'missing')('a registry of one’s own', () => 
     const own = await startRegistry()
     try {
       const registry = confluentRegistry({ url: own.url, timeoutMs: 1_000 })
-      const first = await registry.register('first', order([ID]))
-      const second = await registry.register('second', '"string"')
+      // Its first answers take a cold server a while.
+      const patient = confluentRegistry({ url: own.url, timeoutMs: 30_000 })
+      const first = await patient.register('first', order([ID]))
+      const second = await patient.register('second', '"string"')
+      await patient.schemaById(first)
       expect(await registry.schemaById(first)).not.toBeNull()
       own.pause()
       await expect(registry.schemaById(second)).rejects.toMatchObject({
@@ -133,7 +136,7 @@ describe.skipIf(packages.kind === 'missing')('a registry of one’s own', () => 
         retryable: true,
       })
       await own.restart()
-      expect(await confluentRegistry({ url: own.url }).schemaById(second)).toBe('"string"')
+      expect(await confluentRegistry({ url: own.url, timeoutMs: 30_000 }).schemaById(second)).toBe('"string"')
     } finally {
       await own.dispose()
     }
