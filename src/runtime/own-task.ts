@@ -76,11 +76,20 @@ async function isAssigned(
   }
 }
 
-/** What a successor no longer needs it deletes: to an owner that still looks for it, this says that the task is another's. */
-const GONE: ReadonlySet<string> = new Set(['RECORD_GONE', 'STATE_GONE', 'MERGE_GAP'])
+/**
+ * A successor deletes what it no longer needs, and moves the tables on: to an owner that still looks at what it has listed, this says that
+ * the task is another's.
+ */
+const OVERTAKEN: ReadonlySet<string> = new Set([
+  'RECORD_GONE',
+  'STATE_GONE',
+  'MERGE_GAP',
+  'CHAIN_GAP',
+  'CHAIN_BEHIND',
+])
 
 async function asLoss(context: TaskContext, chain: Chain, error: unknown): Promise<unknown> {
-  if (!(error instanceof PipelineError) || !GONE.has(error.code)) return error
+  if (!(error instanceof PipelineError) || !OVERTAKEN.has(error.code)) return error
   return (await isClaimOurs(context, chain)) ? error : new OwnershipLost(chain.task)
 }
 
