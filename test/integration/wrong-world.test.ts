@@ -88,7 +88,7 @@ describe('a start in a wrong world', () => {
       what: 'the address of the broker',
       env: () => ({ BROKERS: NOWHERE }),
       code: 'KAFKA_UNREACHABLE',
-      says: /127\.0\.0\.1:9/,
+      says: /cannot reach Kafka at 127\.0\.0\.1:9: Connection error/,
       advises: /Check that the brokers run/,
     },
     {
@@ -260,6 +260,20 @@ describe('a server that is away', () => {
       const ended = await waiting.ended
       expect(ended.code).toBe(0)
       expect(JSON.parse(ended.out)).toMatchObject({ rows: { 'bronze/readings': 10, dead_letters: 0 } })
+      // What an operator finds in the log of a run, whatever becomes of it.
+      expect(linesOf(ended, 'info')).toMatchObject([
+        {
+          msg: 'run started',
+          pipeline: 'held',
+          source: `readings at ${broker.brokers}`,
+          member: 'group held',
+        },
+        { msg: 'the group has assigned tasks', tasks: ['readings-0', 'merge-0'] },
+        { msg: 'took over tasks', tasks: { 'readings-0': 'new', 'merge-0': 'epoch 0' } },
+        { msg: `schema 1 from ${proxiedRegistry()} works again` },
+        { msg: 'left the group' },
+        { msg: 'run ended', outcome: 'stopped', records: 10, rowsAdded: { 'bronze/readings': 10 } },
+      ])
     }),
   )
 
