@@ -44,6 +44,11 @@ export class OrphanSweeper {
     this.#deleted = 0
   }
 
+  /** A stop does not wait for what is only housekeeping. */
+  get #isStopping(): boolean {
+    return this.#context.retry.signal?.aborted === true
+  }
+
   async #sweep(): Promise<void> {
     const { log } = this.#context
     while (this.#waiting.length > 0) {
@@ -97,9 +102,11 @@ export class OrphanSweeper {
     isOrphanKey: (key: string) => boolean,
   ): Promise<void> {
     const { store, retry } = this.#context
+    if (this.#isStopping) return
     const objects = await retrying(retry, `list ${prefix}`, () => store.list(prefix, startAfter))
     for (const { key } of objects) {
       if (!isOrphanKey(key)) continue
+      if (this.#isStopping) return
       await retrying(retry, `delete ${key}`, () => store.delete(key))
       this.#deleted++
     }

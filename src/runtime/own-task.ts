@@ -72,7 +72,10 @@ async function isAssigned(
     const limitMs = Math.min(RETAKE_MS_MAX, RETAKE_MS_MIN * 2 ** Math.min(tries, 10))
     await clock.sleep(entropy.random() * limitMs, context.retry.signal ?? undefined)
     if (scope.isStopping || state.isStopping) return false
-    if (!rules.retakeOnlyIfConfirmed || (await membership.confirm())) return !scope.isStopping
+    if (!rules.retakeOnlyIfConfirmed) return true
+    // An answer may take as long as the group is away. (A merge's scope is not within that of the run.)
+    const isConfirmed = await scope.orStop(state.scope.orStop(membership.confirm()))
+    if (isConfirmed !== false) return isConfirmed === true && !scope.isStopping
   }
 }
 

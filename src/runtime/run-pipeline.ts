@@ -85,7 +85,7 @@ class PipelineRun {
     }
     await clock.sleep(stopWithinMs, over)
     if (over.aborted) return never
-    throw new PipelineError(
+    const overdue = new PipelineError(
       'STOP_OVERDUE',
       `not everything was published ${stopWithinMs / 1000} s after the stop`,
       {
@@ -93,6 +93,14 @@ class PipelineRun {
           'Nothing is lost: whoever runs these tasks next goes on from the last checkpoint. See the log for what did not answer.',
       },
     )
+    const { failure } = this.#state
+    if (failure === null) throw overdue
+    // What the run was stopped for is what has to be mended.
+    this.#retry.log.warn(
+      { error: overdue.message },
+      'the run has failed, and does not wait for its other tasks',
+    )
+    throw failure.error
   }
 
   async #close(): Promise<void> {

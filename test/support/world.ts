@@ -32,6 +32,8 @@ export interface StartOptions {
   readonly batchRecords?: number
   /** By the clock. Default: never. */
   readonly epochMs?: number
+  /** Default: no limit. */
+  readonly stopWithinMs?: number
 }
 
 export function start(program: PipelineSpec, options: StartOptions): Promise<RunSummary> {
@@ -53,6 +55,7 @@ export function start(program: PipelineSpec, options: StartOptions): Promise<Run
     },
     fresh: options.fresh ?? false,
     signal: options.signal ?? null,
+    stopWithinMs: options.stopWithinMs ?? null,
     onProgress: null,
   })
 }
