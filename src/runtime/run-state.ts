@@ -84,6 +84,8 @@ export class RunState {
   /** The partition's epoch has been cut, and its columns are empty. */
   cut(partition: string, task: PartitionTask): void {
     this.#observe(partition, task)
+    // A stream may be quiet for long after a burst.
+    this.#onProgress?.(this.progress())
   }
 
   /**
