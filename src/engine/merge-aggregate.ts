@@ -1,7 +1,6 @@
 import { type ColumnBatch, createBatch, truncateBatch } from '../columns/column.ts'
 import { rowOpsFor, type RowOps } from '../columns/row-ops.ts'
 import { appendInt32, appendInt64, int32Column, int64Column } from '../columns/write.ts'
-import { assert } from '../errors.ts'
 import { type Accumulator, createAccumulator } from './accumulate/accumulator.ts'
 import { foldPanes, type PanesJson, panesToJson } from './partial.ts'
 import { PaneTable } from './pane-table.ts'
@@ -53,10 +52,11 @@ export class MergeAggregate {
   fold(json: PanesJson): void {
     foldPanes(json, this.plan.keyFields, this.#scratch, this.#panes, (pane) => {
       this.#reserve(pane + 1)
-      assert(
-        this.#isClosed[pane] === 0,
-        `a row came to a window of ${this.plan.node.name} that all partitions had passed`,
-      )
+      // Of a partition that has been added since: it revises what is still here.
+      if (this.#isClosed[pane] === 1) {
+        this.#isClosed[pane] = 0
+        this.#closed--
+      }
       this.#changed[pane] = 1
       this.#nextFireMs = Math.min(this.#nextFireMs, this.#closeMsOf(pane))
     })

@@ -84,3 +84,20 @@ it('a partition that is new at a restore fires no window again that had fired be
   expect(windows).toHaveLength(new Set(windows).size)
   expect(windows).toHaveLength(SENSORS * 4 + 1)
 })
+
+it('a row that comes late, because its partition is new, revises the window that had been closed', async () => {
+  const lake = memoryStore()
+  await dieAt(lake, 9, 1)
+  const late = reading(5, { sensor: 's5', partition: 1 })
+  const records = [...recordsOf(1), late, reading(4_000, { sensor: 'new', partition: 1 })]
+  expect(await start(program, { lake, records, epochRows: EPOCH_ROWS })).toMatchObject({
+    outcome: 'completed',
+  })
+  const revisions = (await rowsIn(lake, 'gold/counts')).filter(
+    (row) => row['sensor'] === 's5' && row['window_start'] === '1970-01-01T00:00:00.000Z',
+  )
+  expect(revisions).toMatchObject([
+    { rows: 3, revision: 0 },
+    { rows: 4, revision: 1 },
+  ])
+})
