@@ -2,7 +2,7 @@
  * The program that `bench/kafka.ts` starts and measures: a topic of trips → bronze, silver and windows in S3, at the default flush. It
  * reads what is there, stops, and prints one line of JSON.
  */
-import { type PipelineSpec, run } from 'millrace'
+import { run } from 'millrace'
 import { kafka } from 'millrace/consumers/kafka'
 import { type S3RequestKind, s3 } from 'millrace/sinks/s3'
 import taxi from './taxi.ts'
@@ -15,7 +15,7 @@ const stop = new AbortController()
 const started = performance.now()
 let readMs = 0
 
-const summary = await run(taxi as PipelineSpec, {
+const summary = await run(taxi, {
   source: kafka({
     brokers: brokers.split(','),
     topic: 'trips',

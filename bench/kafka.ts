@@ -69,7 +69,9 @@ function report(result: Result): void {
   console.log(
     `${result.cpuSeconds.toFixed(1)} CPU-s, ${result.wallSeconds.toFixed(1)} s in all, read after ${result.readSeconds.toFixed(1)} s`,
   )
-  console.log(`to S3 per million events: ${(result.bytesUp / 1e6 / millions).toFixed(1)} MB; ${requests.join(', ')}`)
+  console.log(
+    `to S3 per million events: ${(result.bytesUp / 1e6 / millions).toFixed(1)} MB; ${requests.join(', ')}`,
+  )
   console.log(`${result.peakMegabytes} MB at most`)
 }
 

@@ -7,7 +7,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type PipelineSpec, run } from 'millrace'
+import { run } from 'millrace'
 import { recording } from 'millrace/consumers/recording'
 import { s3 } from 'millrace/sinks/s3'
 import { createRecordingWriter } from '../consumers/recording/recording-writer.ts'
@@ -70,7 +70,7 @@ async function replay(maxRows: number): Promise<Counts> {
     onRequest: (kind) => add(counts.requests, kind),
   })
   watchCalls(lake.store, (call, key) => add(counts.calls, `${call} ${classOf(key)}`))
-  const summary = await run(taxi as PipelineSpec, {
+  const summary = await run(taxi, {
     source: recording({ path, registry }),
     lake,
     flush: { maxRows },

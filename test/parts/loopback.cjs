@@ -1,6 +1,7 @@
 // Preloaded into servers that know no setting for the address they bind: every port is on the loopback only.
 const { Server } = require('node:net')
 
+// eslint-disable-next-line typescript/unbound-method -- called with `this` below
 const { listen } = Server.prototype
 Server.prototype.listen = function (first, ...rest) {
   if (typeof first === 'object' && first !== null && first.port !== undefined) {
