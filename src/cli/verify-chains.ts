@@ -3,9 +3,10 @@ import { redoFrom } from '../checkpoint/decide.ts'
 import { ChainKeys, MERGE_TASK } from '../checkpoint/keys.ts'
 import type { ChainRecord, DataRecord, MergeWork } from '../checkpoint/record.ts'
 import { OUTBOX } from '../checkpoint/record.ts'
-import { stagedKeysOf } from '../checkpoint/retention.ts'
+import { oldestNeeded, retentionCeiling, stagedKeysOf } from '../checkpoint/retention.ts'
 import { messageOf } from '../errors.ts'
 import type { ObjectStore, StagedFile } from '../ports.ts'
+import { ALL_RULES } from '../runtime/rules.ts'
 import { chainsOf, incarnationsOf, inTurn, type ListedChain, readRecord } from './chain-records.ts'
 
 /** Something that keeps a chain from being gone on from, or a table from having what a record promises. */
@@ -77,8 +78,10 @@ export async function verifyPipeline(facts: LakeFacts, pipeline: string): Promis
       continue
     }
     const read = await inTurn(chains, (chain) => readChain(facts, keys, incarnation, chain), 1)
-    const byTask = new Map(read.map((chain) => [chain.listed.task, chain]))
-    for (const chain of read) reports.push(await verifyChain(facts, keys, chain, byTask))
+    const merged = mergedEpochs(read.find(({ listed }) => listed.task === MERGE_TASK)?.records ?? null)
+    const needed = read.map((chain) => withoutSleepers(chain, merged))
+    const byTask = new Map(needed.map((chain) => [chain.listed.task, chain]))
+    for (const chain of needed) reports.push(await verifyChain(facts, keys, chain, byTask))
   }
   return reports
 }
@@ -86,9 +89,8 @@ export async function verifyPipeline(facts: LakeFacts, pipeline: string): Promis
 interface WholeChain {
   readonly listed: ListedChain
   readonly incarnation: number
-  /** Those that could be read, ascending; without what sleepers put where records had been deleted. */
+  /** Those that could be read and that a restore may need, ascending. */
   readonly records: readonly ChainRecord[]
-  readonly stray: number
   readonly problems: ChainProblem[]
 }
 
@@ -113,42 +115,48 @@ async function readChain(
     }
     return null
   })
-  const records = read.filter((record) => record !== null)
-  const first = firstOfLineage(records)
-  // At the end of a chain that has lost its beginning, a sleeper's records may adjoin the oldest that is kept.
-  const isSleepers = (epochs[0] ?? 0) > 0
-  if (first > 0 && !isSleepers) {
-    const { epoch } = records[first - 1]!
-    problems.push({
-      code: 'lineage',
-      task,
-      epoch,
-      message: `record ${epoch} does not belong to the claim that follows it`,
-    })
-  }
-  const kept = isSleepers ? records.slice(first) : records
-  return {
-    listed,
-    incarnation,
-    records: kept,
-    stray: listed.stray.length + records.length - kept.length,
-    problems,
-  }
+  return { listed, incarnation, records: read.filter((record) => record !== null), problems }
 }
 
-/** Between a record of work and the claim that it was written under there is only work of that claim. The index from which this is so. */
-function firstOfLineage(records: readonly ChainRecord[]): number {
+/** By task, what the snapshot contains from which a restore of the merge begins; null where there is no merge. */
+function mergedEpochs(records: readonly ChainRecord[] | null): ReadonlyMap<string, number> | null {
+  if (records === null) return null
+  const last = records.findLast((record) => record.kind === 'data')
+  const snapshot = last?.work.type === 'merge' ? last.work.snapshot : null
+  const base = records.find(({ epoch }) => epoch === snapshot?.epoch)
+  if (base?.kind !== 'data' || base.work.type !== 'merge') return new Map()
+  return new Map(Object.entries(base.work.state.sources).map(([task, { epoch }]) => [task, epoch]))
+}
+
+/**
+ * Of a chain that has lost its beginning only what a restore needs counts. Below it records are kept for people, and sleepers may have
+ * put their own where others had been deleted.
+ */
+function withoutSleepers(chain: WholeChain, merged: ReadonlyMap<string, number> | null): WholeChain {
+  const { listed, records } = chain
+  const { task, epochs } = listed
+  const data = records.filter((record) => record.kind === 'data')
+  const last = data.at(-1)
+  if ((epochs[0] ?? 0) === 0 || last === undefined) return chain
+  const mergedEpoch = task === MERGE_TASK || merged === null ? null : (merged.get(task) ?? -1)
+  const ceiling = retentionCeiling(last, [], mergedEpoch, ALL_RULES)
+  const base = data.findLast(({ epoch }) => epoch <= ceiling)
+  const needed = base === undefined ? -1 : oldestNeeded(base, ALL_RULES)
+  return { ...chain, records: records.filter(({ epoch }) => epoch >= needed) }
+}
+
+/** Between a record of work and the claim that it was written under there is only work of that claim. */
+function verifyLineage(task: string, records: readonly ChainRecord[], problems: ChainProblem[]): void {
   let claim: number | null = null
-  for (let index = records.length - 1; index >= 0; index--) {
-    const record = records[index]!
+  for (const record of records.toReversed()) {
+    const { kind, epoch } = record
     if (claim !== null) {
-      const isOfClaim =
-        record.epoch > claim ? record.kind === 'data' && record.claim === claim : record.kind === 'claim'
-      if (!isOfClaim) return index + 1
+      const isOfClaim = epoch > claim ? kind === 'data' && record.claim === claim : kind === 'claim'
+      const message = `record ${epoch} does not belong to the claim ${claim} that later records are of`
+      if (!isOfClaim) problems.push({ code: 'lineage', task, epoch, message })
     }
-    claim = record.kind === 'data' ? record.claim : null
+    claim = kind === 'data' ? record.claim : null
   }
-  return 0
 }
 
 async function verifySeal(
@@ -174,22 +182,23 @@ async function verifyChain(
   chain: WholeChain,
   byTask: ReadonlyMap<string, WholeChain>,
 ): Promise<ChainReport> {
-  const { listed, records, incarnation, stray, problems } = chain
-  const { task, epochs } = listed
+  const { listed, records, incarnation, problems } = chain
+  const { task, epochs, stray } = listed
   const data = records.filter((record) => record.kind === 'data')
   const last = data.at(-1) ?? null
+  verifyLineage(task, records, problems)
   verifyOrder(task, records, data, problems)
   const markers = await markersOf(facts, keys.appId(task), data)
-  verifyMarkers(task, records[0]?.epoch ?? 0, last, markers, problems)
+  verifyMarkers(task, epochs[0] ?? 0, last, markers, problems)
   await verifyStaged(facts, keys, task, data, problems)
   await verifyFiles(facts, task, data, markers, problems)
   if (last?.work.type === 'merge') verifyMerge(task, data, last, last.work, byTask, problems)
-  else verifyReach(task, records, byTask, problems)
+  else verifyReach(listed, byTask, problems)
   const pending = data.filter(({ epoch, files }) =>
     Object.entries(files).some(([path, staged]) => staged.length > 0 && (markers.get(path) ?? -1) < epoch),
   ).length
   const ends = { first: epochs[0] ?? null, head: epochs.at(-1) ?? null }
-  return { task, incarnation, ...ends, records: records.length, pending, stray, problems }
+  return { task, incarnation, ...ends, records: epochs.length, pending, stray: stray.length, problems }
 }
 
 /** A seal is the end, a nonce belongs to one record, and what only grows does not go back. */
@@ -352,8 +361,8 @@ function verifyMerge(
       if (first !== expected)
         wrong(record.epoch, `record ${record.epoch} folds ${name} from ${first}, not from ${expected}`)
       next.set(name, end + 1)
-      const source = byTask.get(name)?.records ?? []
-      const missing = range(first, end).find((epoch) => !source.some((one) => one.epoch === epoch))
+      const source = byTask.get(name)?.listed.epochs ?? []
+      const missing = range(first, end).find((epoch) => !source.includes(epoch))
       if (missing !== undefined) {
         wrong(
           record.epoch,
@@ -371,8 +380,7 @@ function verifyMerge(
 
 /** What the merge has not folded yet must be there for it. */
 function verifyReach(
-  task: string,
-  records: readonly ChainRecord[],
+  { task, epochs }: ListedChain,
   byTask: ReadonlyMap<string, WholeChain>,
   problems: ChainProblem[],
 ): void {
@@ -380,7 +388,7 @@ function verifyReach(
   if (merge === undefined) return
   const last = merge.records.findLast((record) => record.kind === 'data')
   const folded = last?.work.type === 'merge' ? (last.work.state.sources[task]?.epoch ?? -1) : -1
-  const first = records[0]?.epoch
+  const first = epochs[0]
   if (first === undefined || first <= folded + 1) return
   const message = `the merge has folded up to epoch ${folded}, and the chain begins at ${first}`
   problems.push({ code: 'merge', task, epoch: first, message })

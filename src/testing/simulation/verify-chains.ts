@@ -20,34 +20,50 @@ export function verifyChains(
     added.set(path, known)
     return known
   }
-  for (const chain of chains) {
+  const check = (chain: Chain): readonly string[] => {
     const where = `chain ${chain.incarnation}/${chain.task}`
+    const found: string[] = []
     chain.records.forEach((record, index) => {
       const epoch = chain.first + index
-      if (record.epoch !== epoch) wrong.push(`${where}: record ${record.epoch} at place ${epoch}`)
-      if (nonces.has(record.nonce)) wrong.push(`${where}: epoch ${epoch} has the nonce of another record`)
-      nonces.add(record.nonce)
+      if (record.epoch !== epoch) found.push(`${where}: record ${record.epoch} at place ${epoch}`)
       const last = index === chain.records.length - 1
-      if (record.kind === 'seal' && !last) wrong.push(`${where}: a record after the seal`)
+      if (record.kind === 'seal' && !last) found.push(`${where}: a record after the seal`)
       if (last && chain.incarnation < newest && record.kind !== 'seal' && !late.has(chain.task))
-        wrong.push(`${where}: replaced, but not sealed`)
+        found.push(`${where}: replaced, but not sealed`)
       if (record.kind !== 'data') return
       for (const [path, files] of Object.entries(record.files)) {
         for (const { path: file } of files) {
           if (!objects.has(`${path}/${decodeURIComponent(file)}`))
-            wrong.push(`${where}: file ${file} of epoch ${epoch} is gone`)
+            found.push(`${where}: file ${file} of epoch ${epoch} is gone`)
           if (chain.incarnation === newest && !everAdded(path).has(file)) {
-            wrong.push(`${where}: file ${file} of epoch ${epoch} was never published`)
+            found.push(`${where}: file ${file} of epoch ${epoch} was never published`)
           }
         }
       }
       for (const key of stagedKeys(record)) {
-        if (!objects.has(key)) wrong.push(`${where}: ${key} of epoch ${epoch} is gone`)
+        if (!objects.has(key)) found.push(`${where}: ${key} of epoch ${epoch} is gone`)
       }
     })
-    wrong.push(...verifyFolds(where, chain, chains))
+    return [...found, ...verifyFolds(where, chain, chains)]
+  }
+  for (const chain of chains) {
+    for (const { epoch, nonce } of chain.records) {
+      if (nonces.has(nonce)) wrong.push(`chain ${chain.task}: epoch ${epoch} has the nonce of another record`)
+      nonces.add(nonce)
+    }
+    const found = check(chain)
+    // What a sleeper puts in place of a deleted record directly below a claim cannot be told from the record: its wrongs do not count.
+    const rest = found.length === 0 ? null : fromFirstClaim(chain)
+    wrong.push(...(rest === null ? found : check(rest)))
   }
   return wrong
+}
+
+/** Without the work that may be a sleeper's; null where nothing has been deleted. */
+function fromFirstClaim(chain: Chain): Chain | null {
+  const claim = chain.records.findIndex(({ kind }) => kind === 'claim')
+  if (chain.first === 0 || claim < 1) return null
+  return { ...chain, first: chain.first + claim, records: chain.records.slice(claim) }
 }
 
 interface Chain {
@@ -62,8 +78,7 @@ interface Chain {
 interface ChainRecord {
   readonly kind: 'data' | 'claim' | 'seal'
   readonly epoch: number
-  /** Of work: the epoch of the claim under which it was done. */
-  readonly claim: number
+  readonly published: Readonly<Record<string, number>>
   readonly nonce: string
   readonly files: Readonly<Record<string, readonly { readonly path: string }[]>>
   readonly outbox?: { readonly key: string } | null
@@ -71,7 +86,7 @@ interface ChainRecord {
     readonly type: 'partition' | 'merge'
     readonly dedupe?: readonly string[]
     readonly partials?: string | null
-    readonly snapshot?: { readonly key: string } | null
+    readonly snapshot?: { readonly key: string; readonly epoch: number } | null
     readonly folded?: readonly { readonly task: string; readonly first: number; readonly last: number }[]
   }
 }
@@ -98,22 +113,16 @@ function readChains(objects: ReadonlyMap<string, Uint8Array>, pipeline: string):
 }
 
 /**
- * Where old records have been deleted, a sleeper can put its own in their place, up to the oldest that is kept. They are told by the claims: between
- * a record and the claim that it was written under there is only work of that claim.
+ * Where old records have been deleted, a sleeper can put its own in their place, up to the oldest that is kept. So of such a chain only
+ * what a restore needs counts: from the newest record of work that is published everywhere, and of a merge from that one's snapshot.
  */
-function withoutSleepers<T extends Chain>(chain: T): T {
-  const { first, records } = chain
-  if (first === 0) return chain
-  let claim: number | null = null
-  for (let index = records.length - 1; index >= 0; index--) {
-    const record = records[index]!
-    const isOfClaim =
-      claim === null ||
-      (record.epoch > claim ? record.kind === 'data' && record.claim === claim : record.kind === 'claim')
-    if (!isOfClaim) return { ...chain, first: record.epoch + 1, records: records.slice(index + 1) }
-    claim = record.kind === 'data' ? record.claim : null
-  }
-  return chain
+function withoutSleepers(chain: Chain): Chain {
+  const work = chain.records.filter((record) => record.kind === 'data')
+  const published = Math.min(...Object.values(work.at(-1)?.published ?? {}))
+  const base = work.findLast(({ epoch }) => epoch <= published)
+  if (chain.first === 0 || base === undefined) return chain
+  const first = base.work.type === 'merge' ? (base.work.snapshot?.epoch ?? chain.first) : base.epoch
+  return { ...chain, first, records: chain.records.filter(({ epoch }) => epoch >= first) }
 }
 
 function stagedKeys(record: ChainRecord): readonly string[] {
