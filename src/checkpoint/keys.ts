@@ -92,6 +92,14 @@ export class ChainKeys {
   }
 }
 
+/** Of an incarnation, the folders of other things than chains. (A topic's name, and so a task's, may begin with '_' too.) */
+const OTHER_FOLDERS: ReadonlySet<string> = new Set(['_staged', '_letters', '_schemas'])
+
+/** Whether a folder below an incarnation's `root` is the chain of a task. */
+export function isChainFolder(name: string): boolean {
+  return !OTHER_FOLDERS.has(name)
+}
+
 /** The epoch in a record's key; null where it is something else. */
 export function epochOfRecordKey(key: string): number | null {
   const match = /\/(\d{12})\.json$/.exec(key)

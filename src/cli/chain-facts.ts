@@ -1,4 +1,4 @@
-import { ChainKeys } from '../checkpoint/keys.ts'
+import { ChainKeys, isChainFolder } from '../checkpoint/keys.ts'
 import { redoFrom } from '../checkpoint/decide.ts'
 import type { ChainRecord, DataRecord } from '../checkpoint/record.ts'
 import { OUTBOX } from '../checkpoint/record.ts'
@@ -68,7 +68,7 @@ export async function pipelineChains(store: ObjectStore, pipeline: string): Prom
   }
   const incarnation = JSON.parse(decodeUtf8(body)) as IncarnationRecord
   const keys = new ChainKeys(pipeline, incarnation.incarnation)
-  const tasks = (await foldersIn(store, keys.root)).filter((name) => !name.startsWith('_'))
+  const tasks = (await foldersIn(store, keys.root)).filter(isChainFolder)
   return { keys, incarnation, tasks }
 }
 

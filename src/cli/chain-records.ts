@@ -1,4 +1,4 @@
-import { ChainKeys, epochOfRecordKey } from '../checkpoint/keys.ts'
+import { ChainKeys, epochOfRecordKey, isChainFolder } from '../checkpoint/keys.ts'
 import { type ChainRecord, decodeRecord } from '../checkpoint/record.ts'
 import { retainedEpochs } from '../checkpoint/retention.ts'
 import { decodeUtf8 } from '../columns/utf8.ts'
@@ -55,7 +55,7 @@ async function readIncarnation(store: ObjectStore, key: string): Promise<Incarna
 /** The chains of an incarnation. */
 export async function chainsOf(store: ObjectStore, keys: ChainKeys): Promise<readonly ListedChain[]> {
   assert(store.listFolders !== undefined, 'the store of a lake lists folders')
-  const tasks = (await store.listFolders(keys.root)).filter((name) => !name.startsWith('_'))
+  const tasks = (await store.listFolders(keys.root)).filter(isChainFolder)
   return Promise.all(tasks.map((task) => listChain(store, keys, task)))
 }
 

@@ -1,5 +1,5 @@
 import { decideClaim } from '../checkpoint/decide.ts'
-import { ChainKeys, MERGE_TASK } from '../checkpoint/keys.ts'
+import { ChainKeys, isChainFolder, MERGE_TASK } from '../checkpoint/keys.ts'
 import { RECORD_VERSION } from '../checkpoint/record.ts'
 import { decodeUtf8, encodeUtf8 } from '../columns/utf8.ts'
 import { PipelineError } from '../errors.ts'
@@ -119,9 +119,8 @@ async function sealChains(options: IncarnationOptions, incarnation: number): Pro
   const keys = new ChainKeys(pipeline, incarnation)
   const objects = await retrying(retry, `list ${keys.root}`, () => store.list(keys.root))
   const tasks = new Set([...options.tasks, MERGE_TASK])
-  for (const { key } of objects) tasks.add(key.slice(keys.root.length).split('/')[0]!)
-  // Folders of other things than chains.
-  for (const task of tasks) if (task.startsWith('_')) tasks.delete(task)
+  const folders = objects.map(({ key }) => key.slice(keys.root.length).split('/')[0]!)
+  for (const folder of folders) if (isChainFolder(folder)) tasks.add(folder)
   for (const task of tasks) {
     const chain = new Chain(store, keys, task, retry, rules)
     for (;;) {

@@ -10,6 +10,7 @@ import {
   tumbling,
 } from 'millrace'
 import { describe, expect, it } from 'vitest'
+import { decodeUtf8 } from '../../src/columns/utf8.ts'
 import { PipelineError } from '../../src/errors.ts'
 import type { Source } from '../../src/ports.ts'
 import { memoryStore } from '../../src/testing/memory-store.ts'
@@ -91,6 +92,30 @@ describe('--fresh', () => {
     const letters = await rowsIn(lake, 'dead_letters')
     expect(letters).toHaveLength(2)
     expect(new Set(letters.map((letter) => letter['pipeline']))).toEqual(new Set(['other', 'readings']))
+  })
+
+  it('seals the chains of all topics, also where the name of one begins with an underscore', async () => {
+    const lake = memoryStore()
+    const begin = async (fresh: boolean) => {
+      const inner = rowsSource(program(), others).open(WORLD)
+      const named = (await inner.partitions()).map((one) => ({ ...one, id: `_${one.id}` }))
+      return start(program(), {
+        lake,
+        source: {
+          description: inner.description,
+          partitions: async () => named,
+          open: (partition, position) => inner.open(partition, position),
+          close: () => inner.close(),
+        },
+        fresh,
+      })
+    }
+    await begin(false)
+    await begin(true)
+    for (const task of ['_readings-0', '_readings-1', '_readings-2', 'merge-0']) {
+      const last = (await lake.list(`_millrace/readings/000001/${task}/`)).at(-1)!
+      expect(JSON.parse(decodeUtf8((await lake.get(last.key))!))).toMatchObject({ kind: 'seal' })
+    }
   })
 
   it('may bring another program', async () => {
