@@ -55,8 +55,6 @@ export interface ProtocolRules {
   readonly retainNamedState: boolean
   /** Before records are deleted, every table's marker is raised above them. */
   readonly raiseBeforeDelete: boolean
-  /** An outbox is fenced, and its marker read, before the chain is listed. */
-  readonly fenceBeforeList: boolean
   /** A marker is compared by "at least". */
   readonly markerAtLeast: boolean
   /** A marker that is missing or behind is unknown: the topics themselves are read. */
@@ -94,7 +92,6 @@ export const ALL_RULES: ProtocolRules = {
   retainMergeSnapshot: true,
   retainNamedState: true,
   raiseBeforeDelete: true,
-  fenceBeforeList: true,
   markerAtLeast: true,
   scanWhenMarkerUnknown: true,
   claimAfterDoubt: true,

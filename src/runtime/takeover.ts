@@ -19,19 +19,36 @@ export interface ChainTail {
 
 /** Lists a chain and reads its tail. `sinks` are tables, and OUTBOX where there is one. */
 export async function readTail(chain: Chain, sinks: readonly string[]): Promise<ChainTail> {
-  const epochs = retainedEpochs(await chain.list())
+  for (;;) {
+    const epochs = retainedEpochs(await chain.list())
+    const tail = await readListedTail(chain, epochs, sinks)
+    if (tail.kind === 'tail') return tail
+    // Its owner has come far beyond, and has deleted it. Where nobody has, something else deletes records.
+    const head = (await chain.list()).at(-1) ?? -1
+    if (head <= epochs.at(-1)!) await chain.readListed(tail.epoch)
+  }
+}
+
+/** 'gone' names a record that was listed and cannot be read. */
+async function readListedTail(
+  chain: Chain,
+  epochs: readonly number[],
+  sinks: readonly string[],
+): Promise<({ readonly kind: 'tail' } & ChainTail) | { readonly kind: 'gone'; readonly epoch: number }> {
   const records: ChainRecord[] = []
   let last: DataRecord | null = null
   let from = -1
   for (let i = epochs.length - 1; i >= 0 && (last === null || epochs[i]! >= from); i--) {
-    const record = await chain.readListed(epochs[i]!)
+    const epoch = epochs[i]!
+    const record = await chain.read(epoch)
+    if (record === null) return { kind: 'gone', epoch }
     records.unshift(record)
     if (last === null && record.kind === 'data') {
       last = record
       from = redoFrom(record, sinks)
     }
   }
-  return { epochs, records, last }
+  return { kind: 'tail', epochs, records, last }
 }
 
 /** What a task writes to. */
@@ -49,10 +66,9 @@ export async function takeOver(context: TaskContext, chain: Chain, sinks: TaskSi
   const { tables } = sinks
   const nonce = entropy.nonce()
   const claim = rules.claimBeforeWork ? await putClaim(context, chain, nonce) : await headOf(chain)
-  let outbox = rules.fenceBeforeList ? await claimOutbox(context, sinks.outbox, chain.task) : null
+  const outbox = await claimOutbox(context, sinks.outbox, chain.task)
   try {
     const tail = await readTail(chain, sinks.outbox === null ? tables : [...tables, OUTBOX])
-    outbox ??= await claimOutbox(context, sinks.outbox, chain.task)
     if (rules.claimBeforeWork && rules.claimIsHead && !claimHolds(tail.epochs, claim)) {
       throw new OwnershipLost(chain.task)
     }
