@@ -2,6 +2,8 @@ import type { FlushLimits } from '../../src/runtime/bindings.ts'
 import { runPipeline } from '../../src/runtime/run-pipeline.ts'
 import { ALL_RULES, type ProtocolRules } from '../../src/runtime/rules.ts'
 import { type Disturbance, DISTURBANCES, type Weather } from '../../src/testing/simulation/scheduler.ts'
+import type { BrokerWeather } from '../../src/testing/simulation/sim-broker.ts'
+import { EVERY_CARE, type OutboxCare } from '../../src/testing/simulation/sim-outbox.ts'
 import { runSeed, type SeedOutcome } from './run-seed.ts'
 
 /** The pipeline with one rule of the protocol taken out: some seed must show that the rule was needed. */
@@ -15,6 +17,17 @@ export interface Mutant {
   readonly weather?: Weather
   readonly freshChance?: number
   readonly flush?: FlushLimits
+  /** In a world with a Kafka. */
+  readonly kafka?: boolean
+}
+
+/** An outbox without one of its cares: some seed must show that it was needed. */
+export interface OutboxMutant {
+  readonly care: keyof OutboxCare
+  readonly story: string
+  readonly firstSeed?: number
+  readonly weather?: Weather
+  readonly broker?: Partial<BrokerWeather>
 }
 
 function weather(kinds: readonly Disturbance[], over: Partial<Weather> = {}): Weather {
@@ -40,7 +53,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'claimBeforeWork',
     story: 'a sleeper that was replaced deletes or repeats what its successor wrote',
-    firstSeed: 16,
+    firstSeed: 18,
     weather: PAUSES,
   },
   {
@@ -61,11 +74,11 @@ export const MUTANTS: readonly Mutant[] = [
   },
   { rule: 'txnBeforeCommit', story: 'what a crashed owner published is published again' },
   { rule: 'txnAfterLostRace', story: 'two owners publish the same epoch' },
-  { rule: 'txnOfEveryTask', story: 'one task of a group commit publishes an epoch again', firstSeed: 50 },
-  { rule: 'publishAfterRecord', story: 'an epoch that was never recorded is published' },
-  { rule: 'redoAll', story: 'of two unpublished epochs the older is forgotten', firstSeed: 90 },
-  { rule: 'redoAscending', story: 'the newer epoch moves the marker past the older', firstSeed: 90 },
-  { rule: 'markerPerTable', story: 'one table has the epoch, and the others never get it', firstSeed: 30 },
+  { rule: 'txnOfEveryTask', story: 'one task of a group commit publishes an epoch again', firstSeed: 113 },
+  { rule: 'publishAfterRecord', story: 'an epoch that was never recorded is published', firstSeed: 17 },
+  { rule: 'redoAll', story: 'of two unpublished epochs the older is forgotten', firstSeed: 113 },
+  { rule: 'redoAscending', story: 'the newer epoch moves the marker past the older', firstSeed: 113 },
+  { rule: 'markerPerTable', story: 'one table has the epoch, and the others never get it', firstSeed: 43 },
   { rule: 'orphanAboveData', story: 'a claimant deletes files that are published' },
   { rule: 'orphanOlderClaim', story: 'a sleeper deletes what its successor staged', weather: PAUSES },
   { rule: 'namesCarryOwner', story: 'a sleeper overwrites what its successor published', weather: PAUSES },
@@ -79,17 +92,17 @@ export const MUTANTS: readonly Mutant[] = [
     freshChance: 0.5,
   },
   { rule: 'switchRemovesFiles', story: 'the rows of both incarnations are there', freshChance: 0.5 },
-  { rule: 'mergeAfterRecord', story: 'the merge folds an epoch that was never recorded', firstSeed: 1 },
+  { rule: 'mergeAfterRecord', story: 'the merge folds an epoch that was never recorded', firstSeed: 17 },
   { rule: 'claimsMoveNoWatermark', story: 'windows close before the first record' },
   {
     rule: 'keepFiredPanes',
     story: 'the row of an idle partition replaces the result instead of adding to it',
-    firstSeed: 178,
+    firstSeed: 224,
   },
   {
     rule: 'allSourcesHoldWatermark',
     story: 'the merge catches up with one partition and closes windows before it has heard of the other',
-    firstSeed: 372,
+    firstSeed: 392,
     flush: EPOCH_A_RECORD,
     weather: weather(['crash-before'], {
       disturbance: 0.005,
@@ -100,11 +113,89 @@ export const MUTANTS: readonly Mutant[] = [
       slowness: 0.9999,
     }),
   },
+  {
+    rule: 'markerAtLeast',
+    story: 'epochs below the marker are published again',
+    firstSeed: 10,
+    kafka: true,
+  },
+  {
+    rule: 'scanWhenMarkerUnknown',
+    story: 'a group that expired, or was reset, brings the messages of an epoch a second time',
+    firstSeed: 238,
+    kafka: true,
+  },
+  {
+    rule: 'claimAfterDoubt',
+    story: 'an answer that was lost ends a process that nobody replaces',
+    firstSeed: 97,
+    kafka: true,
+  },
+  {
+    rule: 'retakeOnlyIfConfirmed',
+    story: 'a member that does not hear of its loss takes the task from its new owner, again and again',
+    firstSeed: 76,
+    kafka: true,
+  },
+  {
+    rule: 'deletePublishedOnly',
+    story: 'a record is deleted before a table, or a topic, has what it promises',
+    firstSeed: 153,
+    kafka: true,
+  },
+  {
+    rule: 'retainMergeSnapshot',
+    story: 'the merge is to fold again what has been deleted',
+    firstSeed: 25,
+    kafka: true,
+  },
+  {
+    rule: 'retainNamedState',
+    story: 'a restore misses the dedupe keys that an older epoch staged',
+    firstSeed: 7,
+    kafka: true,
+  },
+  {
+    rule: 'raiseBeforeDelete',
+    story: 'a chain has lost its beginning before every table is marked above it',
+    firstSeed: 7,
+    kafka: true,
+  },
+]
+
+export const OUTBOX_MUTANTS: readonly OutboxMutant[] = [
+  {
+    care: 'fenceBeforeMarker',
+    story: 'the former owner publishes between the marker that was read and the fence',
+    firstSeed: 144,
+    weather: { ...PAUSES, slow: 'init', slowness: 0.97 },
+  },
+  {
+    care: 'stableMarker',
+    story: 'the marker of a transaction that is committed is not there yet',
+    firstSeed: 9,
+  },
+  {
+    care: 'markerInTransaction',
+    story: 'messages are committed, and the process dies before the marker is',
+    firstSeed: 321,
+  },
+  {
+    care: 'stopInDoubt',
+    story: 'an end of a transaction whose answer was lost is followed by the same messages again',
+    firstSeed: 72,
+    weather: weather(['in-flight', 'response-lost', 'dropped'], {
+      landing: 0.3,
+      slow: 'commit',
+      slowness: 0.9,
+    }),
+    broker: { promptness: 0.95 },
+  },
 ]
 
 /** The first of `seeds` seeds that shows the absence of the rule; null where none does. */
 export async function catchMutant(mutant: Mutant, seeds: number): Promise<SeedOutcome | null> {
-  const { rule, flush, freshChance, firstSeed = 1 } = mutant
+  const { rule, flush, freshChance, firstSeed = 1, kafka = false } = mutant
   const rules = { ...ALL_RULES, [rule]: false }
   for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
     const outcome = await runSeed(seed, {
@@ -112,6 +203,21 @@ export async function catchMutant(mutant: Mutant, seeds: number): Promise<SeedOu
         runPipeline(spec, flush === undefined ? bindings : { ...bindings, flush }, rules),
       weather: mutant.weather ?? null,
       freshChance: freshChance ?? null,
+      kafka,
+    })
+    if (outcome.failures.length > 0) return outcome
+  }
+  return null
+}
+
+export async function catchOutboxMutant(mutant: OutboxMutant, seeds: number): Promise<SeedOutcome | null> {
+  const { care, firstSeed = 1, weather: climate = null, broker } = mutant
+  for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
+    const outcome = await runSeed(seed, {
+      kafka: true,
+      care: { ...EVERY_CARE, [care]: false },
+      weather: climate,
+      ...(broker === undefined ? {} : { broker }),
     })
     if (outcome.failures.length > 0) return outcome
   }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ALL_RULES } from '../../src/runtime/rules.ts'
-import { catchMutant, MUTANTS } from './mutants.ts'
+import { catchMutant, catchOutboxMutant, MUTANTS, OUTBOX_MUTANTS } from './mutants.ts'
 
 /**
  * Tests of the simulator as much as of the rules: with a rule taken out some seed must fail. A mutant that survives means that the
@@ -17,6 +17,16 @@ describe('a rule that is taken out is missed', () => {
     it(`${mutant.rule}: ${mutant.story}`, { timeout: 180_000 }, async () => {
       const caught = await catchMutant(mutant, SEEDS_MAX)
       expect(caught, `${SEEDS_MAX} seeds did not miss the rule`).not.toBeNull()
+    })
+  }
+})
+
+/** What the sink of topics must take care of by itself, shown with the simulator's own outbox. */
+describe('a care that an outbox does not take is missed', () => {
+  for (const mutant of OUTBOX_MUTANTS) {
+    it(`${mutant.care}: ${mutant.story}`, { timeout: 180_000 }, async () => {
+      const caught = await catchOutboxMutant(mutant, SEEDS_MAX)
+      expect(caught, `${SEEDS_MAX} seeds did not miss the care`).not.toBeNull()
     })
   }
 })

@@ -4,7 +4,7 @@ import { Prng } from '../../src/testing/simulation/prng.ts'
 import { DISTURBANCES, SimScheduler, type Weather } from '../../src/testing/simulation/scheduler.ts'
 import { REFUSED, SimBroker } from '../../src/testing/simulation/sim-broker.ts'
 import { SimClock } from '../../src/testing/simulation/sim-clock.ts'
-import { SimOutbox } from '../../src/testing/simulation/sim-outbox.ts'
+import { EVERY_CARE, SimOutbox } from '../../src/testing/simulation/sim-outbox.ts'
 
 const TOPIC = 'letters'
 const KEY = 'marker/t-0'
@@ -206,5 +206,28 @@ describe('the simulated outbox', () => {
       for (const kind of Object.keys(counts) as (keyof typeof counts)[]) counts[kind] += kafka.counts[kind]
     }
     for (const [kind, times] of Object.entries(counts)) expect(times, kind).toBeGreaterThan(0)
+  })
+
+  it.each([true, false])('looks for messages behind an open transaction: %s', async (scanToTheEnd) => {
+    const { scheduler, kafka } = world(1, 0)
+    scheduler.becalm()
+    kafka.becalm()
+    const other = kafka.initProducerId('other')
+    kafka.addTopic('other', other, TOPIC)
+    kafka.produce('other', other, TOPIC, 0, [message(9)])
+    const ours = kafka.initProducerId('tx')
+    send(kafka, ours, 1)
+    kafka.endTransaction('tx', ours, 'commit')
+    const process = scheduler.start('p1')
+    const outbox = new SimOutbox(process, kafka, new SimClock(process, scheduler), {
+      ...EVERY_CARE,
+      scanToTheEnd,
+    })
+    const found = outbox
+      .claim('p', 't-0')
+      .then((task) => task.findPublished('life', [1, 2], [TOPIC]))
+      .finally(() => scheduler.ended(process, 'done'))
+    await scheduler.run(10_000)
+    expect([...(await found)]).toEqual(scanToTheEnd ? [1] : [])
   })
 })
