@@ -2,11 +2,11 @@ import { type DataRecord, OUTBOX, type OutboxRef, RECORD_VERSION } from '../chec
 import { encodeOutboxLines } from '../checkpoint/outbox-lines.ts'
 import { saysMessagesPublished } from '../checkpoint/decide.ts'
 import { assert } from '../errors.ts'
-import type { GroupOffset } from '../ports.ts'
+import type { GroupOffset, StagedFile } from '../ports.ts'
 import type { Chain } from './chain.ts'
 import { type Ownership, OwnershipLost } from './ownership.ts'
 import type { EpochMessages } from './outputs.ts'
-import type { OutboxPublisher } from './outbox-publisher.ts'
+import type { OutboxPublication, OutboxPublisher } from './outbox-publisher.ts'
 import { stageLines } from './staged-lines.ts'
 import { filesByTable, type NamedFiles, stageFiles, type TaskContext } from './task-context.ts'
 
@@ -171,32 +171,49 @@ export class EpochCommitter {
     if (rules.mergeAfterRecord) work.recorded()
   }
 
-  /** A table without rows in this epoch is in the queue too: it keeps the order, and the marker's meaning. */
+  /**
+   * A table without rows in this epoch is in the queue too: it keeps the order, and the marker's meaning. Nothing here may hold on to `work`: of an
+   * epoch that waits to be published the bytes of its files are in the store, and not in memory too.
+   */
   #publish(work: EpochWork): void {
+    const { epoch } = work
+    const publications = this.#publishFiles(epoch, filesByTable(work.tables))
+    if (this.#ownership.outbox !== null)
+      publications.push(this.#publishMessages(this.#ownership.outbox, messagesOf(work)))
+    const groupOffset = work.outbox.messages.length === 0 ? work.groupOffset : null
+    this.#unpublished.push(this.#awaitPublished(epoch, groupOffset, publications))
+  }
+
+  #publishFiles(epoch: number, files: Readonly<Record<string, readonly StagedFile[]>>): Promise<void>[] {
     const { keys, publishers } = this.#context
     const appId = keys.appId(this.#chain.task)
-    const files = filesByTable(work.tables)
-    const publications = this.#tables.map(async (path) => {
+    return this.#tables.map(async (path) => {
       const publisher = publishers.get(path)
       assert(publisher !== undefined, `table ${path} has no publisher`)
-      await publisher.publish({ appId, epoch: work.epoch, files: files[path] ?? [] })
-      this.#published.set(path, work.epoch)
+      await publisher.publish({ appId, epoch, files: files[path] ?? [] })
+      this.#published.set(path, epoch)
     })
-    if (this.#ownership.outbox !== null)
-      publications.push(this.#publishMessages(this.#ownership.outbox, work))
-    const all = Promise.all(publications).then(() =>
-      this.#hooks.published?.(work.epoch, work.outbox.messages.length === 0 ? work.groupOffset : null),
-    )
+  }
+
+  async #publishMessages(outbox: OutboxPublisher, publication: OutboxPublication): Promise<void> {
+    await outbox.publish(publication)
+    this.#published.set(OUTBOX, publication.epoch)
+  }
+
+  #awaitPublished(
+    epoch: number,
+    groupOffset: GroupOffset | null,
+    publications: readonly Promise<void>[],
+  ): Promise<void> {
+    const all = Promise.all(publications).then(() => this.#hooks.published?.(epoch, groupOffset))
     all.catch((error: unknown) => {
       this.#publishFailure ??= { error }
       this.#hooks.failed(error)
     })
-    this.#unpublished.push(all)
+    return all
   }
+}
 
-  async #publishMessages(outbox: OutboxPublisher, work: EpochWork): Promise<void> {
-    const { epoch, groupOffset } = work
-    await outbox.publish({ epoch, messages: work.outbox.messages, groupOffset })
-    this.#published.set(OUTBOX, epoch)
-  }
+function messagesOf({ epoch, outbox: { messages }, groupOffset }: EpochWork): OutboxPublication {
+  return { epoch, messages, groupOffset }
 }

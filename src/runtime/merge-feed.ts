@@ -21,6 +21,8 @@ export class MergeFeed {
   #items: FeedItem[] = []
   #listening = false
   #closed = false
+  /** Something was said while the merge did not wait. */
+  #isWoken = false
   #wake: (() => void) | null = null
   #waitingForRoom: (() => void)[] = []
 
@@ -82,14 +84,16 @@ export class MergeFeed {
     return this.#closed && this.#items.length === 0
   }
 
-  /** For the merge: something else wants its attention. */
+  /** For the merge: something else wants its attention. Where it does not wait, it will not wait the next time. */
   wake(): void {
-    this.#wake?.()
+    if (this.#wake === null) this.#isWoken = true
+    else this.#wake()
   }
 
   /** Waits until there is something, the feed is closed, or the time is over (null: none). */
   async take(withinMs: number | null): Promise<readonly FeedItem[]> {
-    if (this.#items.length === 0 && !this.#closed) await this.#wait(withinMs)
+    if (this.#items.length === 0 && !this.#closed && !this.#isWoken) await this.#wait(withinMs)
+    this.#isWoken = false
     const items = this.#items.splice(0)
     this.#letGo()
     return items
