@@ -36,6 +36,18 @@ export class Chain {
     return (await this.list()).at(-1) ?? -1
   }
 
+  /** The newest record; null for an empty chain. */
+  async readHead(): Promise<ChainRecord | null> {
+    for (;;) {
+      const head = await this.#head()
+      if (head < 0) return null
+      const record = await this.read(head)
+      if (record !== null) return record
+      // Its owner has come far beyond, and has deleted it. Where nobody has, something else deletes records.
+      if ((await this.#head()) <= head) throw recordGone(this.task, head)
+    }
+  }
+
   /** Null where there is no such record. */
   async read(epoch: number): Promise<ChainRecord | null> {
     const key = this.#keys.record(this.task, epoch)

@@ -124,8 +124,7 @@ async function sealChains(options: IncarnationOptions, incarnation: number): Pro
   for (const task of tasks) {
     const chain = new Chain(store, keys, task, retry, rules)
     for (;;) {
-      const head = (await chain.list()).at(-1) ?? -1
-      const decision = decideClaim(head < 0 ? null : await chain.readListed(head))
+      const decision = decideClaim(await chain.readHead())
       if (decision.kind === 'sealed') break
       const outcome = await chain.put({
         version: RECORD_VERSION,
@@ -138,7 +137,8 @@ async function sealChains(options: IncarnationOptions, incarnation: number): Pro
         run,
         writtenMs: retry.clock.nowMs(),
       })
-      if (outcome === 'won') break
+      // A seal that is not the end fell where a record had been deleted: the chain is far beyond.
+      if (outcome === 'won' && (await chain.list()).at(-1) === decision.epoch) break
     }
   }
 }

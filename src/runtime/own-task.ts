@@ -98,10 +98,6 @@ async function asLoss(context: TaskContext, chain: Chain, error: unknown): Promi
 
 /** Whether nobody has claimed the chain after us. Our claim itself may have been deleted, long ago: the newest record tells whose the chain is. */
 async function isClaimOurs(context: TaskContext, chain: Chain): Promise<boolean> {
-  for (;;) {
-    const head = (await chain.list()).at(-1)
-    if (head === undefined) return false
-    const record = await chain.read(head)
-    if (record !== null) return record.kind !== 'seal' && record.run === context.run
-  }
+  const head = await chain.readHead()
+  return head !== null && head.kind !== 'seal' && head.run === context.run
 }

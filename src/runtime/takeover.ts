@@ -1,4 +1,4 @@
-import { claimHolds, decideClaim, decideRedo, redoFrom } from '../checkpoint/decide.ts'
+import { claimHolds, decideClaim, decideRedo, redoFrom, saysMessagesPublished } from '../checkpoint/decide.ts'
 import { assertRetained, retainedEpochs } from '../checkpoint/retention.ts'
 import type { ChainRecord, DataRecord } from '../checkpoint/record.ts'
 import { OUTBOX, RECORD_VERSION } from '../checkpoint/record.ts'
@@ -45,7 +45,8 @@ async function readListedTail(
     records.unshift(record)
     if (last === null && record.kind === 'data') {
       last = record
-      from = redoFrom(record, sinks)
+      // Also what an earlier run wrote to, and this one does not.
+      from = redoFrom(record, [...sinks, ...Object.keys(record.published)])
     }
   }
   return { kind: 'tail', epochs, records, last }
@@ -72,6 +73,7 @@ export async function takeOver(context: TaskContext, chain: Chain, sinks: TaskSi
     if (rules.claimBeforeWork && rules.claimIsHead && !claimHolds(tail.epochs, claim)) {
       throw new OwnershipLost(chain.task)
     }
+    if (sinks.outbox === null) refuseUnsent(chain.task, tail)
     await refuseLostRecords(context, chain.task, tail, tables)
     refuseChainBehindTables(context, chain.task, tail, tables)
     // Only where the rule is taken out: what a later owner wrote is not restored.
@@ -87,6 +89,21 @@ export async function takeOver(context: TaskContext, chain: Chain, sinks: TaskSi
   }
 }
 
+/** Messages that only a run with their outbox can send: without it they would never be, and nobody would know. */
+function refuseUnsent(task: string, { records, last }: ChainTail): void {
+  if (saysMessagesPublished(records)) return
+  const said = last?.published[OUTBOX] ?? -1
+  const unsent = records.filter((record) => record.kind === 'data').filter(({ epoch }) => epoch > said)
+  const topics = [...new Set(unsent.flatMap(({ outbox }) => outbox?.topics ?? []))].join(', ')
+  throw new PipelineError(
+    'OUTBOX_UNBOUND',
+    `epoch ${unsent[0]!.epoch} of ${task} has messages for ${topics}, which may not be sent yet, and this run does not write there`,
+    {
+      advice: `Write to ${topics} again. When epochs without messages have followed, a later start may do without.`,
+    },
+  )
+}
+
 /** A chain loses its beginning only when every table is marked above it: looked at anew, for another process may have marked them. */
 async function refuseLostRecords(
   context: TaskContext,
@@ -97,7 +114,9 @@ async function refuseLostRecords(
   const first = tail.epochs[0] ?? 0
   if (first === 0) return
   const appId = context.keys.appId(task)
-  const publishers = tables.map((path) => [path, context.publishers.get(path)!] as const)
+  // A table that the last run did not write to has no mark of it.
+  const marked = tables.filter((path) => tail.last === null || path in tail.last.published)
+  const publishers = marked.map((path) => [path, context.publishers.get(path)!] as const)
   const behind = publishers.filter(([, publisher]) => publisher.markerOf(appId) < first)
   await Promise.all(behind.map(([, publisher]) => publisher.look()))
   const markers = new Map(publishers.map(([path, publisher]) => [path, publisher.markerOf(appId)]))
@@ -134,8 +153,7 @@ async function headOf(chain: Chain): Promise<number> {
 }
 
 async function putClaim(context: TaskContext, chain: Chain, nonce: string): Promise<number> {
-  const head = await headOf(chain)
-  let decision = decideClaim(head < 0 ? null : await chain.readListed(head))
+  let decision = decideClaim(await chain.readHead())
   for (;;) {
     if (decision.kind === 'sealed') throw sealed(context)
     const { epoch } = decision
@@ -154,7 +172,7 @@ async function putClaim(context: TaskContext, chain: Chain, nonce: string): Prom
       owner: context.owner,
     })
     if (outcome === 'won') return epoch
-    decision = decideClaim(await chain.readListed(epoch))
+    decision = decideClaim((await chain.read(epoch)) ?? (await chain.readHead()))
   }
 }
 
@@ -165,12 +183,13 @@ async function redo(
   records: readonly ChainRecord[],
   tables: readonly string[],
 ): Promise<void> {
-  const { keys, publishers, rules } = context
+  const { keys, publishers, formerPublishers, rules } = context
   const appId = keys.appId(task)
   const first = tables[0]!
   const markers = new Map(
     tables.map((path) => [path, publishers.get(rules.markerPerTable ? path : first)!.markerOf(appId)]),
   )
+  for (const [path, publisher] of formerPublishers) markers.set(path, publisher.markerOf(appId))
   let pending = [...decideRedo(records, markers)]
   if (!rules.redoAll) pending = pending.slice(-1)
   if (!rules.redoAscending) pending.reverse()
@@ -185,7 +204,7 @@ async function publishRecord(
   const appId = context.keys.appId(record.task)
   const publications = Object.entries(record.files).map(([path, files]) => {
     if (!context.rules.markerPerTable && (markers.get(path) ?? -1) >= record.epoch) return Promise.resolve()
-    const publisher = context.publishers.get(path)
+    const publisher = context.publishers.get(path) ?? context.formerPublishers.get(path)
     assert(
       publisher !== undefined,
       `record ${record.epoch} of ${record.task} names the unknown table ${path}`,
