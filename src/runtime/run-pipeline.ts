@@ -204,8 +204,8 @@ class PipelineRun {
     const log = this.#retry.log.child({ pipeline: this.#spec.name, incarnation })
     const retry = { ...this.#retry, log }
     const publishers = new Map<string, TablePublisher>()
+    const formerPublishers = new Map<string, TablePublisher>()
     for (const shape of tableShapesOf(plan)) {
-      if (shape === plan.deadLetters && outboxes.deadLetters !== null) continue
       const publisher = new TablePublisher({
         log: format.open(shape),
         retry,
@@ -217,7 +217,10 @@ class PipelineRun {
         run: this.#runId,
       })
       await publisher.open()
-      publishers.set(shape.path, publisher)
+      // Dead letters may have gone to the table before they went to a topic.
+      const isFormer = shape === plan.deadLetters && outboxes.deadLetters !== null
+      const own = isFormer ? formerPublishers : publishers
+      own.set(shape.path, publisher)
     }
     const context: TaskContext = {
       plan,
@@ -231,6 +234,7 @@ class PipelineRun {
       encoder: format.encoder,
       keys,
       publishers,
+      formerPublishers,
       clock,
       entropy,
       log,
@@ -328,7 +332,10 @@ function refuseTaskName(partitions: readonly SourcePartition[]): void {
 function hasPending(context: TaskContext, task: string, tail: ChainTail): boolean {
   const appId = context.keys.appId(task)
   const markers = new Map(
-    [...context.publishers].map(([path, publisher]) => [path, publisher.markerOf(appId)]),
+    [...context.publishers, ...context.formerPublishers].map(([path, publisher]) => [
+      path,
+      publisher.markerOf(appId),
+    ]),
   )
   return decideRedo(tail.records, markers).length > 0 || !saysMessagesPublished(tail.records)
 }

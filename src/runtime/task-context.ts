@@ -30,6 +30,8 @@ export interface TaskContext {
   readonly encoder: TableEncoder
   readonly keys: ChainKeys
   readonly publishers: ReadonlyMap<string, TablePublisher>
+  /** Of tables that only earlier runs wrote to: what their records promise is still published there. */
+  readonly formerPublishers: ReadonlyMap<string, TablePublisher>
   /** Where dead letters go; null is the lake's table. */
   readonly deadLetters: { readonly outbox: Outbox; readonly topic: string } | null
   /** What results go to beside their tables. Encoders are in the order of `plan.topics`. */

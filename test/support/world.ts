@@ -10,7 +10,7 @@ import type {
   SourceWorld,
   StoredObject,
 } from '../../src/ports.ts'
-import type { RunSummary } from '../../src/runtime/bindings.ts'
+import type { RunBindings, RunSummary } from '../../src/runtime/bindings.ts'
 import { runPipeline } from '../../src/runtime/run-pipeline.ts'
 import { systemEntropy } from '../../src/runtime/system.ts'
 import { rowEncoder } from '../../src/testing/row-encoder.ts'
@@ -32,6 +32,8 @@ export interface StartOptions {
   readonly batchRecords?: number
   /** By the clock. Default: never. */
   readonly epochMs?: number
+  /** Default: the lake's table. */
+  readonly deadLetters?: RunBindings['deadLetters']
   /** Default: no limit. */
   readonly stopWithinMs?: number
 }
@@ -55,6 +57,7 @@ export function start(program: PipelineSpec, options: StartOptions): Promise<Run
     },
     fresh: options.fresh ?? false,
     signal: options.signal ?? null,
+    deadLetters: options.deadLetters ?? null,
     stopWithinMs: options.stopWithinMs ?? null,
     onProgress: null,
   })
