@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events'
+
 /**
  * Who is asked to stop: a whole run, or one task of it that another process is to have. A scope stops with the one around it. Stopping
  * is a request: what is open is cut, recorded and published.
@@ -8,6 +10,8 @@ export class StopScope {
   readonly #release: () => void
 
   constructor(outer: StopScope | null = null) {
+    // A listener for each task: Node 20 takes more than ten for a leak, and says so to the user.
+    setMaxListeners(0, this.#stopping.signal)
     const stop = (): void => this.stop()
     outer?.signal.addEventListener('abort', stop)
     this.#release = () => outer?.signal.removeEventListener('abort', stop)

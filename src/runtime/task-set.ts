@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { MERGE_TASK } from '../checkpoint/keys.ts'
 import { OUTBOX } from '../checkpoint/record.ts'
 import { sumTotals, type Totals } from '../engine/totals.ts'
@@ -290,5 +291,6 @@ function sinkNames({ tables, outbox }: TaskSinks): readonly string[] {
 function scoped(context: TaskContext, ...scopes: readonly StopScope[]): TaskContext {
   const signals = scopes.map(({ signal }) => signal)
   const signal = signals.length === 1 ? signals[0]! : AbortSignal.any(signals)
+  setMaxListeners(0, signal)
   return { ...context, retry: { ...context.retry, signal } }
 }
