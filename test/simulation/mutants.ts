@@ -53,7 +53,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'claimBeforeWork',
     story: 'a sleeper that was replaced deletes or repeats what its successor wrote',
-    firstSeed: 18,
+    firstSeed: 119,
     weather: PAUSES,
   },
   {
@@ -134,7 +134,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'retakeOnlyIfConfirmed',
     story: 'a member that does not hear of its loss takes the task from its new owner, again and again',
-    firstSeed: 76,
+    firstSeed: 525,
     kafka: true,
   },
   {
