@@ -95,6 +95,33 @@ describe('a pipeline whose old records are deleted', () => {
     expect(staged).toBeLessThan(150)
   })
 
+  it('deletes them beside its work, and is not disturbed where that fails', async () => {
+    const expected = await undisturbed()
+    for (const isDenied of [false, true]) {
+      const lake = memoryStore()
+      let deleted = 0
+      const counting = hookedStore(lake, {
+        before(call, key) {
+          if (call !== 'delete' || !isRecord(key)) return
+          if (isDenied) throw new PipelineError('STORE_NOT_WRITABLE', 'deleting is forbidden')
+          deleted++
+        },
+      })
+      const retention = { keepRecords: 2, recordsMin: 4 }
+      const summary = await start(program, {
+        lake: counting,
+        records,
+        epochRows: EPOCH_ROWS,
+        batchRecords: 2,
+        retention,
+      })
+      expect(summary.outcome).toBe('completed')
+      if (!isDenied) expect(deleted).toBeGreaterThan(100)
+      expect(await tablesIn(lake, program)).toEqual(expected)
+      expect(await start(program, { lake, records })).toMatchObject({ outcome: 'nothing-to-do' })
+    }
+  })
+
   it('is left whole where the deletion stops half-way, whatever it was doing', async () => {
     const lake = memoryStore()
     await startAndStop(lake, 60)

@@ -27,6 +27,7 @@ export interface StartOptions {
   readonly fresh?: boolean
   readonly signal?: AbortSignal
   readonly log?: Log
+  readonly retention?: RunBindings['retention']
   readonly epochRows?: number
   readonly epochBytes?: number
   readonly batchRecords?: number
@@ -55,6 +56,7 @@ export function start(program: PipelineSpec, options: StartOptions): Promise<Run
       everyMs: options.epochMs ?? null,
       batchRecordsMax: batchRecords,
     },
+    ...(options.retention === undefined ? {} : { retention: options.retention }),
     fresh: options.fresh ?? false,
     signal: options.signal ?? null,
     deadLetters: options.deadLetters ?? null,
