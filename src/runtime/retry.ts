@@ -8,6 +8,25 @@ export interface Retry {
   readonly log: Log
   /** When it aborts, a call that keeps failing gives up. */
   readonly signal: StopSignal | null
+  /** Of all calls of a run. Absent: each warns for itself. */
+  readonly warnings?: Warnings
+}
+
+/**
+ * What a run has warned of: a store that is away fails fifty puts at once, and one line tells as much as fifty. Calls are of a kind where the
+ * first word of their operations ('put', 'read') and the code of their errors are the same.
+ */
+export class Warnings {
+  readonly #warnedMs = new Map<string, number>()
+
+  /** True where nobody has warned of this kind for a while; then the caller does. */
+  isDue(operation: string, error: unknown, nowMs: number): boolean {
+    const kind = `${operation.split(' ', 1)[0]} ${error instanceof PipelineError ? error.code : ''}`
+    const warnedMs = this.#warnedMs.get(kind)
+    if (warnedMs !== undefined && nowMs - warnedMs < WARN_EVERY_MS) return false
+    this.#warnedMs.set(kind, nowMs)
+    return true
+  }
 }
 
 const DELAY_MS_MIN = 50
@@ -24,6 +43,7 @@ const WARN_EVERY_MS = 30_000
 export class Backoff {
   readonly #retry: Retry
   readonly #operation: string
+  readonly #warnings: Warnings
   #attempts = 0
   readonly #startMs: number
   #warnedMs: number | null = null
@@ -31,6 +51,7 @@ export class Backoff {
   constructor(retry: Retry, operation: string) {
     this.#retry = retry
     this.#operation = operation
+    this.#warnings = retry.warnings ?? new Warnings()
     this.#startMs = retry.clock.nowMs()
   }
 
@@ -47,9 +68,8 @@ export class Backoff {
     const operation = this.#operation
     const nowMs = clock.nowMs()
     const isFirst = this.#warnedMs === null
-    const isDue = this.#warnedMs === null || nowMs - this.#warnedMs >= WARN_EVERY_MS
     const isLasting = attempt > QUIET_ATTEMPTS || nowMs - this.#startMs >= QUIET_MS
-    const isNews = isLasting && isDue
+    const isNews = isLasting && this.#warnings.isDue(operation, error, nowMs)
     if (isNews) this.#warnedMs = nowMs
     log[isNews ? 'warn' : 'debug'](
       { operation, attempt, error: messageOf(error), ...(isFirst ? adviceOf(error) : {}) },

@@ -16,7 +16,7 @@ import { resolveIncarnation } from './incarnation.ts'
 import { mergeTables, partitionTables } from './outputs.ts'
 import { OwnershipLost } from './ownership.ts'
 import { probeStore } from './probe.ts'
-import { type Retry, retrying } from './retry.ts'
+import { isRetryable, type Retry, retrying, Warnings } from './retry.ts'
 import { ALL_RULES, type ProtocolRules } from './rules.ts'
 import { RunState } from './run-state.ts'
 import { TablePublisher } from './table-publisher.ts'
@@ -55,7 +55,13 @@ class PipelineRun {
     this.#rules = rules
     this.#runId = entropy.nonce()
     this.#state = new RunState(onProgress)
-    this.#retry = { clock, entropy, log: log.child({ run: this.#runId }), signal: this.#state.scope.signal }
+    this.#retry = {
+      clock,
+      entropy,
+      log: log.child({ run: this.#runId }),
+      signal: this.#state.scope.signal,
+      warnings: new Warnings(),
+    }
     this.#startMs = clock.nowMs()
   }
 
@@ -111,12 +117,10 @@ class PipelineRun {
   }
 
   async #run(): Promise<RunSummary> {
-    const { source, lake } = this.#bindings
-    const partitions = await retrying(this.#retry, `partitions of ${source.description}`, () =>
-      source.partitions(),
-    )
+    const { source } = this.#bindings
+    const partitions = await this.#reachWorld()
+    if (partitions === null) return this.#summary('stopped', sumTotals([]), 0)
     refuseTaskName(partitions)
-    await probeStore(lake, this.#retry)
     try {
       return source.membership === undefined
         ? await this.#runAll(partitions)
@@ -125,6 +129,21 @@ class PipelineRun {
       if (!(error instanceof OwnershipLost)) throw error
       this.#retry.log.warn({ error: error.message }, 'another process has taken over')
       return this.#summary('lost', sumTotals([]), 0)
+    }
+  }
+
+  /** The partitions of the source. Null where a stop was asked for while somebody was away: nothing has begun, and nothing has failed. */
+  async #reachWorld(): Promise<readonly SourcePartition[] | null> {
+    const { source, lake } = this.#bindings
+    try {
+      const partitions = await retrying(this.#retry, `list the partitions of ${source.description}`, () =>
+        source.partitions(),
+      )
+      await probeStore(lake, this.#retry)
+      return partitions
+    } catch (error) {
+      if (this.#state.isStopping && isRetryable(error)) return null
+      throw error
     }
   }
 

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { PipelineError } from '../../src/errors.ts'
 import { createLog } from '../../src/runtime/log.ts'
-import { retrying } from '../../src/runtime/retry.ts'
+import { retrying, Warnings } from '../../src/runtime/retry.ts'
 
 const away = new PipelineError('REGISTRY_UNREACHABLE', 'nobody answers', {
   retryable: true,
@@ -46,4 +46,34 @@ it('says of an outage what fails and what to do, now and then that it lasts, and
   expect(again.length).toBeLessThan(20)
   expect(again.every(({ level, advice }) => level === 'warn' && advice === undefined)).toBe(true)
   expect(lines.at(-1)).toMatchObject({ level: 'info', msg: 'schema 1 works again' })
+})
+
+it('says once of many calls that fail alike, and once that it is over', async () => {
+  const lines: Record<string, unknown>[] = []
+  const write = (line: string): void => void lines.push(JSON.parse(line) as Record<string, unknown>)
+  let nowMs = 0
+  const clock = { nowMs: () => nowMs, sleep: async (ms: number) => void (nowMs += ms) }
+  const retry = {
+    clock,
+    entropy: { random: () => 0.5, nonce: () => '' },
+    log: createLog({ level: 'info', pretty: false, write }),
+    signal: null,
+    warnings: new Warnings(),
+  }
+  const put = (key: number): Promise<void> =>
+    retrying(retry, `put ${key}`, async () => {
+      if (nowMs < 20_000) throw away
+    })
+  await Promise.all([
+    ...Array.from({ length: 50 }, (_, key) => put(key)),
+    retrying(retry, 'read orders-0', async () => {
+      if (nowMs < 20_000) throw away
+    }),
+  ])
+  expect(lines.map(({ level, msg }) => `${level as string}: ${msg as string}`)).toEqual([
+    expect.stringMatching(/^warn: put \d+ failed/),
+    'warn: read orders-0 failed, trying again',
+    expect.stringMatching(/ works again$/),
+    expect.stringMatching(/ works again$/),
+  ])
 })
