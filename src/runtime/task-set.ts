@@ -80,6 +80,9 @@ export class TaskSet {
 
   /** True where every partition has come to its end. */
   get isEnded(): boolean {
+    const { membership } = this.#options
+    // A group that has assigned nothing has ended nothing.
+    if (membership !== null && this.#all.length === 0) return false
     return this.#all.every(({ id }) => this.#ended.has(id))
   }
 

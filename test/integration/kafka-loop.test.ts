@@ -35,8 +35,8 @@ const SEED = Number(process.env['MILLRACE_LOOP_SEED'] ?? Date.now() % 1_000_000)
 const EVENTS_PER_SECOND = 400
 const WORKERS_MAX = 3
 const QUIET_SECONDS_MAX = 150
-/** Who starts while the broker is away says so and ends: whoever supervises it starts it again. */
-const MAY_END_WITH = ['KAFKA_UNREACHABLE']
+/** Who starts, or is asked to stop, while a server is away says so and ends: whoever supervises it starts it again. */
+const MAY_END_WITH = ['KAFKA_UNREACHABLE', 'STORE_UNREACHABLE', 'STORE_AMBIGUOUS', 'STOP_OVERDUE']
 
 const scratch = mkdtempSync(join(tmpdir(), 'millrace-loop-'))
 let missing: string | null = null
