@@ -5,13 +5,8 @@ import { EXIT, type ExitCode } from './failure.ts'
 import { counted } from './format.ts'
 import { openLake } from './open-lake.ts'
 import type { Terminal } from './terminal.ts'
-import {
-  type ChainReport,
-  type LakeFacts,
-  MEANINGS,
-  type ProblemCode,
-  verifyPipeline,
-} from './verify-chains.ts'
+import { MEANINGS, type ProblemCode } from './chain-problems.ts'
+import { type ChainReport, type LakeFacts, verifyPipeline } from './verify-chains.ts'
 
 export interface VerifyOptions {
   readonly lake: string

@@ -1,48 +1,15 @@
 import type { ReadTableState } from '../../sinks/delta/read-table.ts'
 import { redoFrom } from '../checkpoint/decide.ts'
 import { ChainKeys, MERGE_TASK } from '../checkpoint/keys.ts'
-import type { ChainRecord, DataRecord, MergeWork } from '../checkpoint/record.ts'
+import type { ChainRecord, DataRecord } from '../checkpoint/record.ts'
 import { OUTBOX } from '../checkpoint/record.ts'
 import { oldestNeeded, retentionCeiling, stagedKeysOf } from '../checkpoint/retention.ts'
 import { messageOf } from '../errors.ts'
 import type { ObjectStore, StagedFile } from '../ports.ts'
 import { ALL_RULES } from '../runtime/rules.ts'
+import type { ChainProblem } from './chain-problems.ts'
+import { mergedEpochs, verifyMerge, verifyReach } from './verify-merge.ts'
 import { chainsOf, incarnationsOf, inTurn, type ListedChain, readRecord } from './chain-records.ts'
-
-/** Something that keeps a chain from being gone on from, or a table from having what a record promises. */
-export interface ChainProblem {
-  readonly code: ProblemCode
-  readonly task: string
-  /** Null where it is about the chain as a whole. */
-  readonly epoch: number | null
-  readonly message: string
-}
-
-export type ProblemCode = keyof typeof MEANINGS
-
-/** What each problem means for the pipeline, and what can be done. */
-export const MEANINGS = {
-  unreadable:
-    'The next start stops with RECORD_UNREADABLE. Restore the object from a copy, or begin again with --fresh.',
-  misplaced:
-    'Somebody copied or renamed objects below _millrace/. Restore them, or begin again with --fresh.',
-  gap: 'Records are missing that nobody was to delete: the next start stops with CHAIN_GAP. Restore them, or begin again with --fresh.',
-  lineage:
-    'Two owners wrote to one chain as if each had it alone: records were copied together from two lakes, or put by hand.',
-  sealed:
-    'The incarnation has been replaced, but this chain is open: an old process could go on with it. Start once more with --fresh.',
-  'staged-file':
-    'State or partials that a restore reads are gone: the next start stops with STATE_GONE. Restore the object, or begin again with --fresh.',
-  'data-file':
-    'A Parquet file that readers of the table need, or that the next start would publish, is gone or has another size. Restore it from a copy.',
-  unpublished:
-    'The table lacks what its marker says that it has: an older copy of its _delta_log was brought back. Restore the newer one.',
-  behind:
-    'The table has epochs that the chain does not: records were deleted, or an older copy was brought back. The next start stops with CHAIN_BEHIND.',
-  'watermark-back': 'A watermark went back, which no run does: records were changed or put by hand.',
-  merge:
-    'The merge cannot be restored, or has folded what is not recorded: the next start stops with MERGE_GAP. Restore what is missing, or begin again with --fresh.',
-} as const
 
 export interface ChainReport {
   readonly task: string
@@ -86,7 +53,8 @@ export async function verifyPipeline(facts: LakeFacts, pipeline: string): Promis
   return reports
 }
 
-interface WholeChain {
+/** A chain of the newest incarnation, read. */
+export interface WholeChain {
   readonly listed: ListedChain
   readonly incarnation: number
   /** Those that could be read and that a restore may need, ascending. */
@@ -116,16 +84,6 @@ async function readChain(
     return null
   })
   return { listed, incarnation, records: read.filter((record) => record !== null), problems }
-}
-
-/** By task, what the snapshot contains from which a restore of the merge begins; null where there is no merge. */
-function mergedEpochs(records: readonly ChainRecord[] | null): ReadonlyMap<string, number> | null {
-  if (records === null) return null
-  const last = records.findLast((record) => record.kind === 'data')
-  const snapshot = last?.work.type === 'merge' ? last.work.snapshot : null
-  const base = records.find(({ epoch }) => epoch === snapshot?.epoch)
-  if (base?.kind !== 'data' || base.work.type !== 'merge') return new Map()
-  return new Map(Object.entries(base.work.state.sources).map(([task, { epoch }]) => [task, epoch]))
 }
 
 /**
@@ -333,67 +291,4 @@ function fileProblem(file: StagedFile, key: string, sizes: ReadonlyMap<string, n
 /** In the table, or taken out of it so lately that the log remembers it. */
 function isKnown(table: ReadTableState | null, { path }: StagedFile): boolean {
   return table !== null && (table.files.has(path) || table.tombstones.has(path))
-}
-
-/** What a restore of the merge reads: its snapshot, its own records since, and those of the tasks that they folded. */
-function verifyMerge(
-  task: string,
-  data: readonly DataRecord[],
-  last: DataRecord,
-  { snapshot, state }: MergeWork,
-  byTask: ReadonlyMap<string, WholeChain>,
-  problems: ChainProblem[],
-): void {
-  const wrong = (epoch: number, message: string): void =>
-    void problems.push({ code: 'merge', task, epoch, message })
-  const base = snapshot === null ? null : data.find(({ epoch }) => epoch === snapshot.epoch)
-  if (base === undefined)
-    wrong(last.epoch, `record ${snapshot!.epoch}, which the snapshot belongs to, is gone`)
-  const next = new Map(
-    base?.work.type === 'merge'
-      ? Object.entries(base.work.state.sources).map(([name, { epoch }]) => [name, epoch + 1])
-      : [],
-  )
-  for (const record of data) {
-    if (record.work.type !== 'merge' || (snapshot !== null && record.epoch <= snapshot.epoch)) continue
-    for (const { task: name, first, last: end } of record.work.folded) {
-      const expected = next.get(name) ?? 0
-      if (first !== expected)
-        wrong(record.epoch, `record ${record.epoch} folds ${name} from ${first}, not from ${expected}`)
-      next.set(name, end + 1)
-      const source = byTask.get(name)?.listed.epochs ?? []
-      const missing = range(first, end).find((epoch) => !source.includes(epoch))
-      if (missing !== undefined) {
-        wrong(
-          record.epoch,
-          `record ${record.epoch} folded epoch ${missing} of ${name}, which is not recorded`,
-        )
-      }
-    }
-  }
-  for (const [name, { epoch }] of Object.entries(state.sources)) {
-    const folded = (next.get(name) ?? 0) - 1
-    if (folded !== epoch)
-      wrong(last.epoch, `it says that ${name} is folded up to ${epoch}, its records fold up to ${folded}`)
-  }
-}
-
-/** What the merge has not folded yet must be there for it. */
-function verifyReach(
-  { task, epochs }: ListedChain,
-  byTask: ReadonlyMap<string, WholeChain>,
-  problems: ChainProblem[],
-): void {
-  const merge = byTask.get(MERGE_TASK)
-  if (merge === undefined) return
-  const last = merge.records.findLast((record) => record.kind === 'data')
-  const folded = last?.work.type === 'merge' ? (last.work.state.sources[task]?.epoch ?? -1) : -1
-  const first = epochs[0]
-  if (first === undefined || first <= folded + 1) return
-  const message = `the merge has folded up to epoch ${folded}, and the chain begins at ${first}`
-  problems.push({ code: 'merge', task, epoch: first, message })
-}
-
-function range(first: number, last: number): readonly number[] {
-  return Array.from({ length: last - first + 1 }, (_, index) => first + index)
 }
