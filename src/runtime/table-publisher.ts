@@ -158,7 +158,7 @@ export class TablePublisher {
     const { rules } = this.#options
     const first = group[0]!.publication.appId
     const pending = (): readonly Waiting[] =>
-      group.filter(
+      onceEach(group).filter(
         ({ publication: { appId, epoch } }) =>
           this.markerOf(appId) < epoch || (!rules.txnOfEveryTask && appId !== first),
       )
@@ -289,4 +289,18 @@ export class TablePublisher {
       { advice: 'Choose another --lake, or give the table another name in the program.' },
     )
   }
+}
+
+/**
+ * Without the second of two publications of one epoch: where a process takes its own task over again, what the task had in the queue before is redone
+ * behind it.
+ */
+function onceEach(group: readonly Waiting[]): readonly Waiting[] {
+  const newest = new Map<string, number>()
+  return group.filter(({ publication: { appId, epoch }, isMark }) => {
+    if (isMark) return true
+    const isNew = epoch > (newest.get(appId) ?? -1)
+    if (isNew) newest.set(appId, epoch)
+    return isNew
+  })
 }
