@@ -22,7 +22,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 export const EXIT_CODES_HELP = `Exit codes:
   0    done
-  1    failed: the disk, the recording, the lake, the SQL
+  1    failed: the brokers, the registry, the store, the disk, the recording, the lake, the SQL
   2    wrong option or invalid program; nothing was run
   3    stopped by the circuit breaker: too many records became dead letters
   4    another process has taken this pipeline over

@@ -72,7 +72,7 @@ function parse(key: string, text: string): IncarnationRecord {
     throw new PipelineError('RECORD_UNREADABLE', `${key} is not JSON`, {
       cause: error,
       advice:
-        'The lake was changed by something else than Millrace. Restore the object, or choose another --lake.',
+        'The lake was changed by something else than Millrace. Restore the object, or choose another lake.',
     })
   }
 }
@@ -150,7 +150,7 @@ function refuseOtherProgram(options: IncarnationOptions, stored: IncarnationReco
     throw new PipelineError(
       'PROGRAM_CHANGED',
       `pipeline ${pipeline} is not the program that wrote this lake: ${changes.map((change) => `${change.step} was ${change.kind}`).join(', ')}`,
-      { advice: 'Run the old program, choose another --lake, or replace what is there with --fresh.' },
+      { advice: 'Run the old program, choose another lake, or replace what is there with --fresh.' },
     )
   }
   if (stored.source !== null && source !== null && stored.source !== source) {
@@ -159,7 +159,7 @@ function refuseOtherProgram(options: IncarnationOptions, stored: IncarnationReco
       `pipeline ${pipeline} has read another recording into this lake (${stored.source}, this is ${source})`,
       {
         advice:
-          'Positions in one recording mean nothing in another. Choose another --lake, or begin again with --fresh.',
+          'Positions in one recording mean nothing in another. Choose another lake, or begin again with --fresh.',
       },
     )
   }

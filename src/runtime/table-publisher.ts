@@ -286,7 +286,7 @@ export class TablePublisher {
       owner === undefined
         ? `table ${this.path} was not made by Millrace`
         : `table ${this.path} belongs to pipeline ${owner}, this is ${this.#options.pipeline}`,
-      { advice: 'Choose another --lake, or give the table another name in the program.' },
+      { advice: 'Choose another lake, or give the table another name in the program.' },
     )
   }
 }

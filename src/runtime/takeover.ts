@@ -142,7 +142,7 @@ function refuseChainBehindTables(
       `table ${path} has epoch ${marker} of ${task}, but the last record of its chain is ${last < 0 ? 'missing' : last}`,
       {
         advice:
-          'Objects below _millrace/ were deleted, or are an older copy. Restore them, or begin again with --fresh or in another --lake.',
+          'Objects below _millrace/ were deleted, or are an older copy. Restore them, or begin again with --fresh or in another lake.',
       },
     )
   }
