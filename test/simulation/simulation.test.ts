@@ -59,9 +59,11 @@ function allSeeds(): void {
     for (const [kind, times] of Object.entries(counts)) expect(times, kind).toBeGreaterThan(0)
   })
 
-  it('meets every trouble of groups and transactions', async () => {
+  // Some are rare: as many seeds as it takes.
+  it('meets every trouble of groups and transactions', { timeout: 300_000 }, async () => {
     const counts: Record<string, number> = {}
-    for (let seed = 1; seed <= 60; seed++) {
+    const hasMetAll = () => Object.values(counts).every((times) => times > 0)
+    for (let seed = 1; seed === 1 || (seed <= 500 && !hasMetAll()); seed++) {
       const { kafka } = (await runSeed(seed, { kafka: true })).result
       for (const [kind, times] of Object.entries({ ...kafka!.broker.counts, ...kafka!.group.counts }))
         counts[kind] = (counts[kind] ?? 0) + times
