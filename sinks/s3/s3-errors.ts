@@ -164,7 +164,9 @@ function explain(failure: S3Failure, attempt: S3Attempt): Explanation {
 }
 
 function forbidden({ message }: S3Failure, { action, bucket, name, kind }: S3Attempt): Explanation {
-  const resource = action === 's3:ListBucket' ? `arn:aws:s3:::${bucket}` : `arn:aws:s3:::${bucket}/${name}`
+  // Who may not write a record needs the right for the whole lake around it.
+  const objects = name.replace(/_millrace\/.*$/, '*')
+  const resource = action === 's3:ListBucket' ? `arn:aws:s3:::${bucket}` : `arn:aws:s3:::${bucket}/${objects}`
   const also =
     kind === 'read' && action !== 's3:ListBucket'
       ? ' Without s3:ListBucket on the bucket, S3 says the same of an object that is not there.'

@@ -159,7 +159,7 @@ describe('a start in a wrong world', () => {
       },
       code: 'STORE_FORBIDDEN',
       says: /s3:PutObject/,
-      advises: /Allow s3:PutObject/,
+      advises: /Allow s3:PutObject on arn:aws:s3:::[\w-]+\/wrong\/\*;/,
     },
     {
       what: 'a store that does not look at If-None-Match',
@@ -187,11 +187,27 @@ describe('a start in a wrong world', () => {
     },
   ]
 
-  it.each(wrongs)('ends with a sentence and an advice: $what', async ({ env, code, says, advises }) => {
-    if (missing !== null) return
-    const ended = await start('wrong', env()).ended
-    expectFailure(ended, code, says, advises)
-  })
+  it.for(wrongs)(
+    'ends with a sentence and an advice: $what',
+    async ({ env, code, says, advises }, { skip }) => {
+      if (missing !== null) skip(missing)
+      const ended = await start('wrong', env()).ended
+      expectFailure(ended, code, says, advises)
+    },
+  )
+
+  it(
+    'waits for a store that is not there yet, and may be told not to',
+    world(async () => {
+      const waiting = start('early', { AWS_ENDPOINT_URL_S3: `http://${NOWHERE}` })
+      const line = await waiting.logged('warn', /ECONNREFUSED/)
+      expect(JSON.parse(line)).toMatchObject({
+        advice: expect.stringContaining('AWS_ENDPOINT_URL_S3') as string,
+      })
+      waiting.signal('SIGINT')
+      expect(await waiting.ended).toMatchObject({ code: 130 })
+    }),
+  )
 })
 
 describe('a world that changes between two starts', () => {
@@ -289,6 +305,25 @@ describe('a server that is away', () => {
       expect(ended.err).toMatch(/^Stopping: /m)
       expect(ended.code).toBe(143)
       expect(JSON.parse(ended.out)).toMatchObject({ rows: { 'bronze/readings': 0, dead_letters: 0 } })
+    }),
+  )
+
+  it(
+    'ends within its limit while the store hangs, and publishes the rest when it is started again',
+    world(async () => {
+      const stuck = start('stuck', { STOP_SECONDS: '1', FLUSH_MS: '600000', TELLS: '1' })
+      await stuck.logged('info', /read 10/)
+      store.pause()
+      stuck.signal('SIGTERM')
+      const ended = await stuck.ended
+      store.resume()
+      const error = ended.err.slice(ended.err.indexOf('error '))
+      expect(error).toMatch(
+        /^error STOP_OVERDUE: not everything was published 1 s after the stop\n→ Nothing is lost/,
+      )
+      expect(ended.code).toBe(1)
+      const next = await start('stuck', { RECORDS: '10' }).ended
+      expect(JSON.parse(next.out)).toMatchObject({ rows: { 'bronze/readings': 10 } })
     }),
   )
 

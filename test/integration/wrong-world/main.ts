@@ -20,6 +20,7 @@ const {
   DEAD_LETTERS = '',
   RESULTS = '',
   RECORDS = '',
+  TELLS = '',
   FLUSH_MS = '200',
   STOP_SECONDS = '30',
 } = process.env
@@ -47,6 +48,7 @@ const { outcome, records, tables } = await run(sensors(NAME, RESULTS), {
   // Ends by itself after so many records, or by a signal.
   ...(RECORDS === '' ? {} : { signal: stop.signal }),
   onProgress: (progress) => {
+    if (TELLS !== '') console.error(JSON.stringify({ level: 'info', msg: `read ${progress.records}` }))
     if (RECORDS !== '' && progress.records >= Number(RECORDS)) stop.abort()
   },
 })
