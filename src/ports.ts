@@ -52,6 +52,11 @@ export type ReadResult =
   | { readonly kind: 'stop' }
 
 export interface PartitionReader {
+  /**
+   * The position at which it begins, where it was opened without one and would begin elsewhere the next time (at the end of the topic): it is
+   * recorded before anything is read.
+   */
+  readonly start?: string | undefined
   /** Waits for the next batch, of at most `recordsMax` records. */
   read(recordsMax: number): Promise<ReadResult>
   close(): Promise<void>

@@ -11,6 +11,8 @@ export interface PartitionFeedOptions {
   readonly partition: SourcePartition
   readonly topicId: string
   readonly offset: number
+  /** See PartitionReader. */
+  readonly start?: string | undefined
   readonly isolation: IsolationLevel
   readonly clock: Clock
   /** A reader is never kept longer than this: it may have an epoch to cut. */
@@ -30,6 +32,7 @@ interface Buffered {
 export class PartitionFeed implements PartitionReader {
   readonly partition: SourcePartition
   readonly topicId: string
+  readonly start: string | undefined
   readonly #options: PartitionFeedOptions
   readonly #rows = new RecordRows()
   readonly #queue: Buffered[] = []
@@ -53,6 +56,7 @@ export class PartitionFeed implements PartitionReader {
     this.#options = options
     this.partition = options.partition
     this.topicId = options.topicId
+    this.start = options.start
     this.#fetchOffset = options.offset
     this.#position = options.offset
   }

@@ -11,7 +11,7 @@ import { Fetcher, type FetcherLimits } from './fetcher.ts'
 import { groupMembership, type GroupOptions } from './group.ts'
 import type { GroupMember } from './group-member.ts'
 import { PartitionFeed } from './partition-feed.ts'
-import { parsePosition } from './position.ts'
+import { encodePosition, parsePosition } from './position.ts'
 import { topicRecreated } from './source-error.ts'
 import { checkOffset, startOffset, type StartFrom } from './start.ts'
 import { sourcePartition, type TopicChoice, Topics } from './topics.ts'
@@ -80,6 +80,8 @@ export class KafkaSource implements Source {
       partition,
       topicId,
       offset,
+      start:
+        position === null && this.#options.from !== 'earliest' ? encodePosition(topicId, offset) : undefined,
       isolation: this.#options.isolation,
       clock: this.#world.clock,
       readWaitMs: this.#options.limits.maxWaitMs * 2,

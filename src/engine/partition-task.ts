@@ -194,6 +194,12 @@ export class PartitionTask implements StepReport {
     return to
   }
 
+  /** Before the first record: where the partition begins, so that it is recorded. */
+  begin(position: string): void {
+    assert(this.#position === null, 'a partition begins once')
+    this.#position = position
+  }
+
   /** True where the partition has just become idle: the epoch is then to be cut, so that the decision is recorded. */
   observeQuiet(arrivalClockMs: number, firstArrivalMs: number): boolean {
     const idleAfterMs = this.#plan.spec.source.watermark?.idleAfterMs ?? null

@@ -117,6 +117,10 @@ export class PartitionDriver {
       throw error
     }
     try {
+      if (position === null && reader.start !== undefined) {
+        this.#task.begin(reader.start)
+        await this.#cut()
+      }
       await this.#read(reader)
       await this.#cuts
       await this.#committer.drain()
