@@ -176,11 +176,11 @@ export class EpochCommitter {
    * epoch that waits to be published the bytes of its files are in the store, and not in memory too.
    */
   #publish(work: EpochWork): void {
-    const { epoch } = work
+    const { epoch, groupOffset } = work
     const publications = this.#publishFiles(epoch, filesByTable(work.tables))
     if (this.#ownership.outbox !== null)
       publications.push(this.#publishMessages(this.#ownership.outbox, messagesOf(work)))
-    const groupOffset = work.outbox.messages.length === 0 ? work.groupOffset : null
+    // Shown also where a transaction holds the offset: it may be of another cluster, and what was shown before may arrive behind it.
     this.#unpublished.push(this.#awaitPublished(epoch, groupOffset, publications))
   }
 

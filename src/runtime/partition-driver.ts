@@ -105,8 +105,9 @@ export class PartitionDriver {
     const { bindings, partition, ownership, context } = this.#options
     await this.#restoreDedupe()
     const state = workOf(ownership)?.state ?? null
-    if (state?.ended) return this.#closeBook()
     const position = state?.position ?? null
+    this.#showTakenOver(position)
+    if (state?.ended) return this.#closeBook()
     let reader: PartitionReader
     try {
       reader = await retrying(context.retry, `open ${partition.id}`, () =>
@@ -129,6 +130,13 @@ export class PartitionDriver {
       await this.#committer.settled()
       await reader.close()
     }
+  }
+
+  /** All up to here is published: the former owner may have had no time to say so. */
+  #showTakenOver(position: string | null): void {
+    const { source } = this.#options.bindings
+    const offset = position === null ? null : source.groupOffset?.(this.#options.partition, position)
+    if (offset != null) source.showPublished?.(offset)
   }
 
   /** The chain's last word: all messages are published. Without it every later start would have to ask the outbox. */
