@@ -29,7 +29,7 @@ interface Transaction {
   readonly topics: Set<string>
   /** Topics that have its commit or abort marker. */
   readonly marked: Set<string>
-  readonly offsets: { readonly key: string; readonly value: GroupValue }[]
+  readonly offsets: (Appended & { readonly key: string })[]
   outcome: 'open' | 'commit' | 'abort'
   /** Every topic and group has been told. */
   isComplete: boolean
@@ -54,6 +54,12 @@ export interface GroupValue {
   readonly metadata: string
 }
 
+/** With its place in the group's log: of two, the one that was appended later counts, whenever its transaction is committed. */
+interface Appended {
+  readonly value: GroupValue
+  readonly place: number
+}
+
 /** Codes of refusals, as Kafka has them. */
 export const REFUSED = {
   fenced: 'SIM_PRODUCER_FENCED',
@@ -70,7 +76,8 @@ export class SimBroker {
   #weather: BrokerWeather
   readonly #logs = new Map<string, Entry[]>()
   readonly #producers = new Map<string, Producer>()
-  readonly #groups = new Map<string, GroupValue>()
+  readonly #groups = new Map<string, Appended>()
+  #places = 0
   /** Offsets of transactions whose outcome the group has not heard yet, by key. */
   readonly #pending = new Map<string, Set<Transaction>>()
   /** What Kafka still does by itself, oldest first. */
@@ -97,13 +104,18 @@ export class SimBroker {
     for (const producer of this.#producers.values()) {
       if (producer.transaction?.outcome === 'open') this.#abort(producer)
     }
-    for (const work of this.#later.splice(0)) work()
+    this.catchUp()
   }
 
   /** Messages that readers with `read_committed` get once all is settled, in their order. */
   committed(topic: string): readonly OutboxMessage[] {
     const log = this.#logs.get(topic) ?? []
     return log.filter(({ transaction }) => transaction.outcome === 'commit').map(({ message }) => message)
+  }
+
+  /** What Kafka still has to do by itself is done: it does not wait for requests. */
+  catchUp(): void {
+    for (const work of this.#later.splice(0)) work()
   }
 
   /** True where any transaction is open, or not complete. */
@@ -174,7 +186,7 @@ export class SimBroker {
   /** AddOffsetsToTxn and TxnOffsetCommit. Readers see the offset when the group has heard of the commit. */
   commitOffset(transactionalId: string, identity: ProducerIdentity, key: string, value: GroupValue): void {
     const transaction = this.#open(transactionalId, identity)
-    transaction.offsets.push({ key, value })
+    transaction.offsets.push({ key, value, place: ++this.#places })
     const pending = this.#pending.get(key) ?? new Set()
     this.#pending.set(key, pending.add(transaction))
   }
@@ -221,14 +233,19 @@ export class SimBroker {
     this.#tick()
     if (requireStable && (this.#pending.get(key)?.size ?? 0) > 0)
       throw refusal('unstable', `${key} has a pending offset`)
-    return this.#groups.get(key) ?? null
+    return this.#groups.get(key)?.value ?? null
+  }
+
+  /** What a group keeps, looked at from outside the simulation: no time passes. */
+  peekOffset(key: string): GroupValue | null {
+    return this.#groups.get(key)?.value ?? null
   }
 
   /** OffsetCommit outside any transaction. */
   commitPlainOffset(key: string, value: GroupValue): void {
     this.#tick()
     this.writes++
-    this.#groups.set(key, value)
+    this.#groups.set(key, { value, place: ++this.#places })
   }
 
   // ---------------------------------------------------------------------------------- inside
@@ -275,10 +292,11 @@ export class SimBroker {
     this.#later.push(() => {
       transaction.isComplete = true
     })
-    for (const { key, value } of transaction.offsets) {
+    for (const { key, value, place } of transaction.offsets) {
       this.#later.push(() => {
         this.#pending.get(key)!.delete(transaction)
-        if (outcome === 'commit') this.#groups.set(key, value)
+        const isNewer = place > (this.#groups.get(key)?.place ?? -1)
+        if (outcome === 'commit' && isNewer) this.#groups.set(key, { value, place })
       })
     }
   }
@@ -298,13 +316,13 @@ export class SimBroker {
     if (this.#random.chance(idExpiry)) this.#expireId()
   }
 
-  /** The group expires, or somebody resets it by hand: then it has an offset, but no metadata. */
+  /** The group expires, or somebody resets it by hand: then it has an offset, but no metadata. What users are shown stays. */
   #loseMarker(): void {
-    const keys = [...this.#groups.keys()]
+    const keys = [...this.#groups].filter(([, { value }]) => value.metadata !== '').map(([key]) => key)
     if (keys.length === 0) return
     const key = this.#random.pick(keys)
     if (this.#random.chance(0.5)) this.#groups.delete(key)
-    else this.#groups.set(key, { offset: '0', metadata: '' })
+    else this.#groups.set(key, { value: { offset: '0', metadata: '' }, place: ++this.#places })
     this.counts.markersLost++
   }
 

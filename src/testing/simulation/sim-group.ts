@@ -78,7 +78,7 @@ export class SimGroup {
   /** No more odd doings. Members that are silent still expire. */
   becalm(): void {
     this.#weather = { ...this.#weather, oddness: 0 }
-    this.#twins.clear()
+    for (const task of [...this.#twins.keys()]) this.#endTwin(task)
   }
 
   /** Who holds a task, by the name of the member; null where nobody does. */
@@ -124,7 +124,7 @@ export class SimGroup {
   release(id: number, tasks: readonly string[]): GroupAnswer | null {
     this.#tick()
     for (const task of tasks) {
-      if (this.#twins.get(task) === id) this.#twins.delete(task)
+      if (this.#twins.get(task) === id) this.#endTwin(task)
       // Late news: it may have been given back to this member since.
       if (this.#holders.get(task) === id && this.#targets.get(task) !== id) {
         this.#holders.delete(task)
@@ -185,7 +185,8 @@ export class SimGroup {
       case 2: {
         if (tasks.length === 0) return
         const task = this.#random.pick(tasks)
-        if (this.#holders.get(task) === member) return
+        if (this.#twins.has(task)) this.#endTwin(task)
+        if (this.#holders.get(task) === member || !this.#members.has(member)) return
         this.#twins.set(task, member)
         this.counts.twins++
         return this.#say(`group: ${task} belongs to ${this.#members.get(member)!.name} too`)
@@ -202,13 +203,25 @@ export class SimGroup {
     }
   }
 
+  /** Whoever did not hear of the other is out: nobody goes on with a task as if it had always had it. */
+  #endTwin(task: string): void {
+    const twin = this.#twins.get(task)!
+    this.#twins.delete(task)
+    const holder = this.#holders.get(task)
+    if (holder !== undefined && this.#members.has(holder)) this.#remove(holder, 'is put out')
+    if (!this.#members.has(twin)) return
+    this.#holders.set(task, twin)
+    this.#targets.set(task, twin)
+  }
+
   #remove(id: number, how: string): void {
     this.#say(`group: ${this.#members.get(id)!.name} (${id}) ${how}`)
     this.#members.delete(id)
     this.counts.expired++
-    for (const places of [this.#holders, this.#targets, this.#twins]) {
+    for (const places of [this.#holders, this.#targets]) {
       for (const [task, member] of places) if (member === id) places.delete(task)
     }
+    for (const [task, member] of [...this.#twins]) if (member === id) this.#endTwin(task)
   }
 
   /** Evenly, and moving as little as that allows; then gives what nobody holds. */
@@ -216,7 +229,7 @@ export class SimGroup {
     if (this.#members.size === 0) return
     const { tasks } = this
     for (const places of [this.#holders, this.#targets, this.#twins]) {
-      for (const task of places.keys()) if (!tasks.includes(task)) places.delete(task)
+      for (const task of [...places.keys()]) if (!tasks.includes(task)) places.delete(task)
     }
     const loads = new Map([...this.#members.keys()].map((id) => [id, 0]))
     const add = (id: number): void => void loads.set(id, loads.get(id)! + 1)

@@ -39,6 +39,8 @@ export class SimKafka {
   readonly #options: SimKafkaOptions
   readonly #addedAtStep: number
   readonly #retention: RunBindings['retention']
+  /** What each process has yet to show of each partition. */
+  readonly #shows = new Map<SimProcess, Map<string, string>>()
   #calm = false
 
   constructor(random: Prng, scheduler: SimScheduler, recording: SimRecording, options: SimKafkaOptions) {
@@ -67,9 +69,17 @@ export class SimKafka {
     this.group.becalm()
   }
 
-  /** What the users' group shows of a partition; null before the first. */
-  shownOffset(topic: string, partition: number): string | null {
-    return this.broker.fetchOffset(groupKey({ groupId: USERS, topic, partition }), false)?.offset ?? null
+  /** What the users' group does not show as published of an input that has been read to its end. */
+  get lag(): readonly string[] {
+    this.broker.catchUp()
+    // A sleeper that puts its record into the place of one that was deleted shows what it takes for its own.
+    if (this.#retention !== undefined) return []
+    return this.#recording.partitions.flatMap(({ id, topic, partition, records }) => {
+      const end = records.at(-1)
+      const shown = this.broker.peekOffset(groupKey({ groupId: USERS, topic, partition }))?.offset ?? null
+      if (end === undefined || shown === String(end.offset + 1)) return []
+      return [`the users' group shows ${shown} of ${id}, which ends at ${end.offset + 1}`]
+    })
   }
 
   sourceOf(process: SimProcess, clock: Clock, isShared: boolean): SimSourceKafka {
@@ -85,7 +95,7 @@ export class SimKafka {
       partitions: () => this.#present,
       wait: () => clock.sleep(FETCH_WAIT_MS),
       groupOffset: offsetOf,
-      showPublished: (offset) => this.#show(process, offset),
+      showPublished: (offset) => void this.#show(process, clock, offset),
     }
   }
 
@@ -105,13 +115,25 @@ export class SimKafka {
     return new Set(this.#recording.partitions.map(({ id }) => id).filter((id) => isAdded || !added.has(id)))
   }
 
-  #show(process: SimProcess, offset: GroupOffset): void {
-    const value = { offset: offset.offset, metadata: '' }
-    // Nobody waits for it: a run may end before.
-    process
-      .call('write', `show ${offset.topic}-${offset.partition} at ${offset.offset}`, () =>
-        this.broker.commitPlainOffset(groupKey(offset), value),
-      )
-      .catch(() => {})
+  /** One request at a time, with the newest, until it is known to be done. Nobody waits for it: a run may end before. */
+  async #show(process: SimProcess, clock: Clock, offset: GroupOffset): Promise<void> {
+    const key = groupKey(offset)
+    const shows = this.#shows.get(process) ?? new Map<string, string>()
+    this.#shows.set(process, shows)
+    const isBusy = shows.has(key)
+    shows.set(key, offset.offset)
+    if (isBusy) return
+    for (let done: string | undefined; done !== shows.get(key); ) {
+      const next = shows.get(key)!
+      try {
+        await process.call('write', `show ${offset.topic}-${offset.partition} at ${next}`, () =>
+          this.broker.commitPlainOffset(key, { offset: next, metadata: '' }),
+        )
+        done = next
+      } catch {
+        await clock.sleep(FETCH_WAIT_MS)
+      }
+    }
+    shows.delete(key)
   }
 }

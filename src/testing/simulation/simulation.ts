@@ -157,7 +157,11 @@ class Simulation {
   /** A group in calm weather: everything is published while it runs on. Then its members are asked to stop. */
   async #rest(): Promise<void> {
     const { atRest } = this.#options.kafka!
-    const lacking = (): readonly string[] => atRest(this.#objects.objects, this.#kafka!.broker)
+    const { broker } = this.#kafka!
+    const lacking = (): readonly string[] => {
+      const unpublished = atRest(this.#objects.objects, broker)
+      return unpublished.length > 0 ? unpublished : this.#kafka!.lag
+    }
     const isAlive = (): boolean => this.#scheduler.processes.some(({ state }) => state === 'alive')
     let isResting = false
     for (
