@@ -19,6 +19,8 @@ const SMALL_SNAPSHOT_PANES = 256
 /** Chains of other processes are looked at so many times in the life of an epoch. */
 const LOOKS_AN_EPOCH = 6
 const LOOK_EVERY_MS_MIN = 100
+/** Chains that are asked at once. */
+const READS_MAX = 32
 
 export interface MergeDriverOptions {
   readonly context: TaskContext
@@ -96,6 +98,7 @@ export class MergeDriver {
     const { feed, scope, everyMs, context } = this.#options
     const lookEveryMs = everyMs === null ? null : Math.max(LOOK_EVERY_MS_MIN, everyMs / LOOKS_AN_EPOCH)
     await this.#restore()
+    this.#warnOfGone()
     const wake = (): void => feed.wake()
     scope.signal.addEventListener('abort', wake)
     while (!scope.isStopping && this.#failure === null) {
@@ -119,6 +122,20 @@ export class MergeDriver {
   #fail(error: unknown): void {
     this.#failure ??= { error }
     this.#options.feed.wake()
+  }
+
+  /** A topic that was deleted, or is no longer among those that are read: nobody moves its watermark any more. */
+  #warnOfGone(): void {
+    const { sources, context } = this.#options
+    const present = new Set(sources())
+    const gone = Object.entries(this.#task.state.sources)
+      .filter(([task, { ended, idle }]) => !ended && !idle && !present.has(task))
+      .map(([task]) => task)
+    if (gone.length === 0) return
+    context.log.warn(
+      { tasks: gone },
+      'the source no longer has these partitions: they hold the watermark, and windows stay open until they are back or the pipeline begins again with --fresh',
+    )
   }
 
   /** W is the slowest partition's, so a cut waits for as many epochs as there are partitions that may still move it, but not for long. */
@@ -198,12 +215,15 @@ export class MergeDriver {
     const { sources, feed, context } = this.#options
     this.#lookedMs = context.clock.nowMs()
     const others = sources().filter((task) => !feed.isLocal(task))
-    // Read ahead of the folding, which is in the order of the sources: all next records at once.
-    const next = await Promise.all(others.map((task) => this.#read(task, this.#knownOf(task) + 1)))
-    for (const [index, item] of next.entries()) {
-      if (item === null) continue
-      this.#fold(item)
-      await this.#readOn(others[index]!)
+    for (let from = 0; from < others.length; from += READS_MAX) {
+      const some = others.slice(from, from + READS_MAX)
+      // Read ahead of the folding, which is in the order of the sources.
+      const next = await Promise.all(some.map((task) => this.#read(task, this.#knownOf(task) + 1)))
+      for (const [index, item] of next.entries()) {
+        if (item === null) continue
+        this.#fold(item)
+        await this.#readOn(some[index]!)
+      }
     }
   }
 

@@ -37,6 +37,9 @@ export async function runPipeline(
   return run.run()
 }
 
+/** A goodbye to the group is a courtesy. */
+const GOODBYE_MS = 3_000
+
 class PipelineRun {
   readonly #spec: PipelineSpec
   readonly #bindings: RunBindings
@@ -91,6 +94,9 @@ class PipelineRun {
     }
     await clock.sleep(stopWithinMs, over)
     if (over.aborted) return never
+    // Others are not to wait for the end of a session that nobody keeps.
+    const { membership } = this.#bindings.source
+    if (membership !== undefined) await Promise.race([membership.leave(), clock.sleep(GOODBYE_MS, over)])
     const overdue = new PipelineError(
       'STOP_OVERDUE',
       `not everything was published ${stopWithinMs / 1000} s after the stop`,
