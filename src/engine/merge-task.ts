@@ -114,10 +114,9 @@ export class MergeTask {
     }
   }
 
-  /** A claim of a partition task: it moves the chain on, and nothing else. */
+  /** A claim of a partition task, also of one that is new: it moves the chain on, and nothing else. */
   skip(task: string, epoch: number): void {
-    const known = this.#sources.get(task)
-    if (known !== undefined) this.#sources.set(task, { ...known, epoch })
+    this.#sources.set(task, { ...(this.#sources.get(task) ?? UNHEARD), epoch })
   }
 
   /** Fires what the watermark has passed. The rows are valid until `clear`. Tables without rows are left out. */
