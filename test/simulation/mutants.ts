@@ -69,7 +69,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'claimIsHead',
     story: 'a claimant restores from a list that others have moved on',
-    firstSeed: 59,
+    firstSeed: 118,
     weather: PAUSES,
   },
   { rule: 'txnBeforeCommit', story: 'what a crashed owner published is published again' },
@@ -87,12 +87,12 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'fenceOldIncarnation',
     story: 'a sleeper adds the files of a replaced incarnation',
-    firstSeed: 22,
+    firstSeed: 47,
     weather: PAUSES,
     freshChance: 0.5,
   },
   { rule: 'switchRemovesFiles', story: 'the rows of both incarnations are there', freshChance: 0.5 },
-  { rule: 'mergeAfterRecord', story: 'the merge folds an epoch that was never recorded', firstSeed: 17 },
+  { rule: 'mergeAfterRecord', story: 'the merge folds an epoch that was never recorded', firstSeed: 32 },
   { rule: 'claimsMoveNoWatermark', story: 'windows close before the first record' },
   {
     rule: 'keepFiredPanes',
@@ -128,7 +128,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'claimAfterDoubt',
     story: 'an answer that was lost ends a process that nobody replaces',
-    firstSeed: 97,
+    firstSeed: 154,
     kafka: true,
   },
   {
@@ -140,7 +140,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'deletePublishedOnly',
     story: 'a record is deleted before a table, or a topic, has what it promises',
-    firstSeed: 153,
+    firstSeed: 209,
     kafka: true,
   },
   {
@@ -178,12 +178,12 @@ export const OUTBOX_MUTANTS: readonly OutboxMutant[] = [
   {
     care: 'markerInTransaction',
     story: 'messages are committed, and the process dies before the marker is',
-    firstSeed: 321,
+    firstSeed: 395,
   },
   {
     care: 'stopInDoubt',
     story: 'an end of a transaction whose answer was lost is followed by the same messages again',
-    firstSeed: 72,
+    firstSeed: 90,
     weather: weather(['in-flight', 'response-lost', 'dropped'], {
       landing: 0.3,
       slow: 'commit',

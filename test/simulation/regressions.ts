@@ -2,6 +2,8 @@
 export const REGRESSIONS: readonly Regression[] = [
   { seed: 471, kafka: true, story: 'the messages of the last epoch were taken for published' },
   { seed: 285, kafka: true, story: "a fence that was nobody's ended the only process" },
+  { seed: 20569, kafka: true, story: 'a process that took its own task over again added files twice' },
+  { seed: 31396, kafka: true, story: 'the merge read the claim of a partition that was new for ever' },
   { seed: 3349, kafka: true, story: 'the merge missed what was recorded before it listened' },
 ]
 

@@ -78,7 +78,7 @@ export class SimGroup {
   /** No more odd doings. Members that are silent still expire. */
   becalm(): void {
     this.#weather = { ...this.#weather, oddness: 0 }
-    for (const task of [...this.#twins.keys()]) this.#endTwin(task)
+    for (const task of Array.from(this.#twins.keys())) this.#endTwin(task)
   }
 
   /** Who holds a task, by the name of the member; null where nobody does. */
@@ -221,7 +221,8 @@ export class SimGroup {
     for (const places of [this.#holders, this.#targets]) {
       for (const [task, member] of places) if (member === id) places.delete(task)
     }
-    for (const [task, member] of [...this.#twins]) if (member === id) this.#endTwin(task)
+    const twins = this.tasks.filter((task) => this.#twins.get(task) === id)
+    for (const task of twins) this.#endTwin(task)
   }
 
   /** Evenly, and moving as little as that allows; then gives what nobody holds. */
@@ -229,7 +230,7 @@ export class SimGroup {
     if (this.#members.size === 0) return
     const { tasks } = this
     for (const places of [this.#holders, this.#targets, this.#twins]) {
-      for (const task of [...places.keys()]) if (!tasks.includes(task)) places.delete(task)
+      for (const task of places.keys()) if (!tasks.includes(task)) places.delete(task)
     }
     const loads = new Map([...this.#members.keys()].map((id) => [id, 0]))
     const add = (id: number): void => void loads.set(id, loads.get(id)! + 1)

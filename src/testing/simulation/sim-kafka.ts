@@ -118,6 +118,7 @@ export class SimKafka {
   /** One request at a time, with the newest, until it is known to be done. Nobody waits for it: a run may end before. */
   async #show(process: SimProcess, clock: Clock, offset: GroupOffset): Promise<void> {
     const key = groupKey(offset)
+    const task = `${offset.topic}-${offset.partition}`
     const shows = this.#shows.get(process) ?? new Map<string, string>()
     this.#shows.set(process, shows)
     const isBusy = shows.has(key)
@@ -126,9 +127,12 @@ export class SimKafka {
     for (let done: string | undefined; done !== shows.get(key); ) {
       const next = shows.get(key)!
       try {
-        await process.call('write', `show ${offset.topic}-${offset.partition} at ${next}`, () =>
-          this.broker.commitPlainOffset(key, { offset: next, metadata: '' }),
-        )
+        await process.call('write', `show ${task} at ${next}`, () => {
+          // The coordinator refuses who is out of the group, and a member forgets what it has let go of.
+          const holder = this.group.holderOf(task)
+          if (holder === null || holder === process.name)
+            this.broker.commitPlainOffset(key, { offset: next, metadata: '' })
+        })
         done = next
       } catch {
         await clock.sleep(FETCH_WAIT_MS)
