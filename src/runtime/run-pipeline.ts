@@ -180,7 +180,9 @@ class PipelineRun {
         if (failure !== null) throw failure.error
         if (this.#state.isStopping) {
           await this.#switchTables(context)
-          return await this.#summary(tasks.isEnded ? 'completed' : 'stopped', tasks.totals, tasks.epochs)
+          // A member that has heard of no partition yet has completed nothing.
+          const isEnded = group.all.length > 0 && tasks.isEnded
+          return await this.#summary(isEnded ? 'completed' : 'stopped', tasks.totals, tasks.epochs)
         }
       }
     } finally {
