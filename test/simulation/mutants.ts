@@ -1,7 +1,7 @@
 import type { FlushLimits } from '../../src/runtime/bindings.ts'
 import { runPipeline } from '../../src/runtime/run-pipeline.ts'
 import { ALL_RULES, type ProtocolRules } from '../../src/runtime/rules.ts'
-import { type Disturbance, DISTURBANCES, type Weather } from '../../src/testing/simulation/scheduler.ts'
+import { type Disturbance, DISTURBANCES, type Weather } from '../../src/testing/simulation/weather.ts'
 import type { BrokerWeather } from '../../src/testing/simulation/sim-broker.ts'
 import { EVERY_CARE, type OutboxCare } from '../../src/testing/simulation/sim-outbox.ts'
 import { runSeed, type SeedOutcome } from './run-seed.ts'

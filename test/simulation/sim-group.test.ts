@@ -1,12 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { Assignment, SourcePartition } from '../../src/ports.ts'
 import { Prng } from '../../src/testing/simulation/prng.ts'
-import {
-  DISTURBANCES,
-  type SimProcess,
-  SimScheduler,
-  type Weather,
-} from '../../src/testing/simulation/scheduler.ts'
+import { type SimProcess, SimScheduler } from '../../src/testing/simulation/scheduler.ts'
+import { DISTURBANCES, type Weather } from '../../src/testing/simulation/weather.ts'
 import { SimClock } from '../../src/testing/simulation/sim-clock.ts'
 import { SimGroup } from '../../src/testing/simulation/sim-group.ts'
 import { SimMembership } from '../../src/testing/simulation/sim-membership.ts'

@@ -1,12 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { PipelineError } from '../../src/errors.ts'
 import { Prng } from '../../src/testing/simulation/prng.ts'
-import {
-  DISTURBANCES,
-  type Disturbance,
-  SimScheduler,
-  type Weather,
-} from '../../src/testing/simulation/scheduler.ts'
+import { SimScheduler } from '../../src/testing/simulation/scheduler.ts'
+import { DISTURBANCES, type Disturbance, type Weather } from '../../src/testing/simulation/weather.ts'
 import { SimObjects, SimStore } from '../../src/testing/simulation/sim-store.ts'
 
 function weather(kinds: readonly Disturbance[], disturbance = 0.3, disturbancesMax = 100): Weather {

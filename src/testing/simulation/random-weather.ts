@@ -1,6 +1,6 @@
 import type { FlushLimits, RunBindings } from '../../runtime/bindings.ts'
 import type { Prng } from './prng.ts'
-import { DISTURBANCES, type Weather } from './scheduler.ts'
+import { DISTURBANCES, type Weather } from './weather.ts'
 import type { BrokerWeather } from './sim-broker.ts'
 import type { GroupWeather } from './sim-group.ts'
 
