@@ -74,7 +74,7 @@ describe('a table', () => {
     )
     const added: string[] = []
     for (const { key } of await lake.list(LOG)) {
-      const text = new TextDecoder().decode((await lake.get(key))!)
+      const text = new TextDecoder().decode((await lake.get(key)) ?? undefined)
       for (const [, path] of text.matchAll(/"add":{"path":"([^"]+)"/g)) added.push(path!)
     }
     expect(added).toEqual(['0.jsonl', '1.jsonl', '2.jsonl'])
