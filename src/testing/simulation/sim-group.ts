@@ -87,6 +87,12 @@ export class SimGroup {
     return holder === undefined ? null : this.#members.get(holder)!.name
   }
 
+  /** True where the coordinator has given the task to this member, or to nobody. */
+  isOpenTo(task: string, name: string): boolean {
+    const owners = [this.#holders.get(task), this.#twins.get(task)].filter((id) => id !== undefined)
+    return owners.length === 0 || owners.some((id) => this.#members.get(id)!.name === name)
+  }
+
   /** Every task of the group that anybody knows. */
   get tasks(): readonly string[] {
     const mergeTasks = [...this.#members.values()].flatMap((member) => member.mergeTasks)

@@ -129,8 +129,7 @@ export class SimKafka {
       try {
         await process.call('write', `show ${task} at ${next}`, () => {
           // The coordinator refuses who is out of the group, and a member forgets what it has let go of.
-          const holder = this.group.holderOf(task)
-          if (holder === null || holder === process.name)
+          if (this.group.isOpenTo(task, process.name))
             this.broker.commitPlainOffset(key, { offset: next, metadata: '' })
         })
         done = next
