@@ -67,6 +67,8 @@ export interface Source {
   readonly description: string
   /** Tells one recording, one topic from another of the same name: a position in one means nothing in the other. */
   readonly identity?: string | undefined
+  /** Of the Kafka cluster that it reads, once `partitions` has answered: what is written there to its own topics would come back. */
+  readonly clusterId?: string | null
   /**
    * True where all input is there already, as in a replay at full speed: waiting for a partition that is quiet then costs
    * nothing, so none is called idle, and what follows is as deterministic as everything else.
@@ -234,6 +236,8 @@ export interface Outbox {
    * publication fail for good is found here. Gives an encoder for each shape, in their order.
    */
   open(topics: readonly string[], shapes: readonly TopicShape[]): Promise<readonly TopicEncoder[]>
+  /** Of the Kafka cluster that it writes to. */
+  clusterId?(): Promise<string>
   /** Fences every earlier owner of the task, then reads its marker. */
   claim(pipeline: string, task: string): Promise<OutboxTask>
   close(): Promise<void>

@@ -59,6 +59,10 @@ export class KafkaSource implements Source {
     return `${this.#topics.description} at ${this.#client.description}`
   }
 
+  get clusterId(): string | null {
+    return this.#clusterId
+  }
+
   async partitions(): Promise<readonly SourcePartition[]> {
     await this.#client.connect()
     this.#clusterId = await this.#client.clusterId()

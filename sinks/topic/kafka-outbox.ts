@@ -82,6 +82,10 @@ export class KafkaOutbox implements Outbox {
     return encoders
   }
 
+  clusterId(): Promise<string> {
+    return this.#client.clusterId()
+  }
+
   async claim(pipeline: string, task: string): Promise<OutboxTask> {
     const markerTopic = this.#markerTopic
     assert(markerTopic !== null, 'an outbox is opened before it is claimed')

@@ -212,7 +212,7 @@ class PipelineRun {
   async #openContext(partitions: readonly SourcePartition[]): Promise<TaskContext> {
     const { lake, format, clock, entropy, fresh, source, owner = this.#runId } = this.#bindings
     const plan = compilePlan(this.#spec, topicsOf(partitions))
-    const outboxes = await this.#openOutboxes(plan)
+    const outboxes = await this.#openOutboxes(plan, topicsOf(partitions))
     const record = await resolveIncarnation({
       store: lake,
       pipeline: this.#spec.name,
@@ -273,12 +273,17 @@ class PipelineRun {
   }
 
   /** Before anything is recorded: what would make a publication fail for good is found here. */
-  async #openOutboxes(plan: Plan): Promise<Pick<TaskContext, 'deadLetters' | 'topics'>> {
+  async #openOutboxes(
+    plan: Plan,
+    sourceTopics: readonly string[],
+  ): Promise<Pick<TaskContext, 'deadLetters' | 'topics'>> {
     const { outbox = null, deadLetters = null } = this.#bindings
-    const open = (target: Outbox, topics: readonly string[], shapes: readonly TopicShape[]) =>
-      retrying(this.#retry, `open ${topics.join(', ')} at ${target.description}`, () =>
-        target.open(topics, shapes),
-      )
+    const open = async (target: Outbox, topics: readonly string[], shapes: readonly TopicShape[]) => {
+      const what = `open ${topics.join(', ')} at ${target.description}`
+      const encoders = await retrying(this.#retry, what, () => target.open(topics, shapes))
+      await this.#refuseLoop(target, topics, sourceTopics)
+      return encoders
+    }
     if (deadLetters !== null) await open(deadLetters.outbox, [deadLetters.topic], [])
     if (outbox === null || plan.topics.length === 0) return { deadLetters, topics: null }
     const shapes = plan.topics.map(({ shape }) => shape)
@@ -288,6 +293,26 @@ class PipelineRun {
       shapes,
     )
     return { deadLetters, topics: { outbox, encoders } }
+  }
+
+  /** What a pipeline writes to a topic that it reads would come back to it, again and again. */
+  async #refuseLoop(
+    target: Outbox,
+    topics: readonly string[],
+    sourceTopics: readonly string[],
+  ): Promise<void> {
+    const [topic] = topics.filter((name) => sourceTopics.includes(name))
+    const { clusterId: read = null } = this.#bindings.source
+    if (topic === undefined || read === null || target.clusterId === undefined) return
+    const written = await retrying(this.#retry, `cluster of ${target.description}`, () => target.clusterId!())
+    if (written !== read) return
+    throw new PipelineError(
+      'TOPIC_LOOP',
+      `pipeline ${this.#spec.name} would read topic ${topic}, which it writes to`,
+      {
+        advice: 'Write to another topic, or choose what is read by a narrower pattern or by names.',
+      },
+    )
   }
 
   /** The totals where everything is read and published, so that a start needs no claim; else null. */
