@@ -79,7 +79,7 @@ export async function taskProgress(
   markers: SinkMarkers,
   retry: Retry,
 ): Promise<TaskProgress> {
-  const chain = new Chain(store, keys, task, retry, ALL_RULES)
+  const chain = new Chain({ store, keys, retry, rules: ALL_RULES }, task)
   const { data, claim } = await readTail(chain)
   const recorded = data.at(-1) ?? null
   const isMerge = recorded === null ? /^merge-\d+$/.test(task) : recorded.work.type === 'merge'

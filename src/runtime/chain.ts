@@ -9,6 +9,14 @@ import type { ProtocolRules } from './rules.ts'
 /** 'lost': the number belongs to somebody else's record. */
 export type PutOutcome = 'won' | 'lost'
 
+/** Where the chains of an incarnation are, and how they are read and written. */
+export interface ChainPlace {
+  readonly store: ObjectStore
+  readonly keys: ChainKeys
+  readonly retry: Retry
+  readonly rules: ProtocolRules
+}
+
 /** The epoch chain of one task in the store. */
 export class Chain {
   readonly task: string
@@ -17,7 +25,7 @@ export class Chain {
   readonly #retry: Retry
   readonly #rules: ProtocolRules
 
-  constructor(store: ObjectStore, keys: ChainKeys, task: string, retry: Retry, rules: ProtocolRules) {
+  constructor({ store, keys, retry, rules }: ChainPlace, task: string) {
     this.task = task
     this.#store = store
     this.#keys = keys

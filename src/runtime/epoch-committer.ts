@@ -5,7 +5,7 @@ import { assert } from '../errors.ts'
 import type { GroupOffset, StagedFile } from '../ports.ts'
 import type { Chain } from './chain.ts'
 import { type Ownership, OwnershipLost } from './ownership.ts'
-import type { EpochMessages } from './outputs.ts'
+import { type EpochMessages, sinkNames } from './outputs.ts'
 import type { OutboxPublication, OutboxPublisher } from './outbox-publisher.ts'
 import { stageLines } from './staged-lines.ts'
 import { filesByTable, type NamedFiles, stageFiles, type TaskContext } from './task-context.ts'
@@ -70,8 +70,7 @@ export class EpochCommitter {
     if (ownership.outbox !== null && !saysMessagesPublished(ownership.recordsRead))
       this.#messagesEpoch = ownership.last!.epoch
     const epoch = ownership.last?.epoch ?? -1
-    const sinks = ownership.outbox === null ? tables : [...tables, OUTBOX]
-    this.#published = new Map(sinks.map((path) => [path, epoch]))
+    this.#published = new Map(sinkNames(tables, ownership.outbox).map((path) => [path, epoch]))
   }
 
   /** False where a later start would have to ask the outbox whether the last messages are published. */

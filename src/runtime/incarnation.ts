@@ -122,7 +122,7 @@ async function sealChains(options: IncarnationOptions, incarnation: number): Pro
   const folders = objects.map(({ key }) => key.slice(keys.root.length).split('/')[0]!)
   for (const folder of folders) if (isChainFolder(folder)) tasks.add(folder)
   for (const task of tasks) {
-    const chain = new Chain(store, keys, task, retry, rules)
+    const chain = new Chain({ store, keys, retry, rules }, task)
     for (;;) {
       const decision = decideClaim(await chain.readHead())
       if (decision.kind === 'sealed') break

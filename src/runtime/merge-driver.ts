@@ -255,8 +255,7 @@ export class MergeDriver {
   #chainOf(task: string): Chain {
     const known = this.#chains.get(task)
     if (known !== undefined) return known
-    const { store, keys, retry, rules } = this.#options.context
-    const chain = new Chain(store, keys, task, retry, rules)
+    const chain = new Chain(this.#options.context, task)
     this.#chains.set(task, chain)
     return chain
   }

@@ -5,6 +5,7 @@ import type { TableRows } from '../engine/partition-task.ts'
 import { resultMessages as resultsOf } from '../engine/result-messages.ts'
 import { encodeOutboxLines } from '../checkpoint/outbox-lines.ts'
 import type { StagedName } from '../checkpoint/keys.ts'
+import { OUTBOX } from '../checkpoint/record.ts'
 import type { OutboxMessage } from '../ports.ts'
 import { nameOf, type StagedObject, type TaskContext } from './task-context.ts'
 
@@ -29,6 +30,11 @@ export function partitionTables({
 /** The tables that the merge task writes to. */
 export function mergeTables({ plan }: Pick<TaskContext, 'plan'>): readonly string[] {
   return plan.gold.map((table) => table.shape.path)
+}
+
+/** All that a task writes to, as `published` in its records names it. `outbox` is null where it writes to no outside topic. */
+export function sinkNames(tables: readonly string[], outbox: object | null): readonly string[] {
+  return outbox === null ? tables : [...tables, OUTBOX]
 }
 
 /** An epoch's rows for tables. */

@@ -133,7 +133,7 @@ export class Retention {
     const merged = due.some(([task]) => task !== MERGE_TASK) ? await this.#mergedEpochs() : null
     const plans: TaskPlan[] = []
     for (const [task, { sinks }] of due) {
-      const chain = this.#chain(task)
+      const chain = new Chain(this.#context, task)
       const epochs = await chain.list()
       const mergedEpoch = task === MERGE_TASK || merged === null ? null : (merged[task]?.epoch ?? -1)
       const needed = await this.#oldestNeeded(chain, epochs, sinks, mergedEpoch)
@@ -147,7 +147,7 @@ export class Retention {
   async #mergedEpochs(): Promise<Readonly<Record<string, { readonly epoch: number }>> | null> {
     const { plan, rules } = this.#context
     if (plan.aggregates.length === 0 || !rules.retainMergeSnapshot) return null
-    const chain = this.#chain(MERGE_TASK)
+    const chain = new Chain(this.#context, MERGE_TASK)
     const last = await newestData(chain, await chain.list(), Infinity)
     if (last?.work.type !== 'merge') return {}
     const { snapshot } = last.work
@@ -211,11 +211,6 @@ export class Retention {
   #deleteKey(key: string): Promise<void> {
     const { store, retry } = this.#context
     return retrying(retry, `delete ${key}`, () => store.delete(key))
-  }
-
-  #chain(task: string): Chain {
-    const { store, keys, retry, rules } = this.#context
-    return new Chain(store, keys, task, retry, rules)
   }
 }
 

@@ -1,6 +1,5 @@
 import { decideRedo, saysMessagesPublished } from '../checkpoint/decide.ts'
 import { ChainKeys, MERGE_TASK } from '../checkpoint/keys.ts'
-import { OUTBOX } from '../checkpoint/record.ts'
 import { parseAvroSchema } from '../avro/schema-model.ts'
 import { compilePlan, type Plan, tableShapesOf } from '../engine/plan.ts'
 import { sumTotals, type Totals } from '../engine/totals.ts'
@@ -13,7 +12,7 @@ import type { RunBindings, RunSummary, TableSummary } from './bindings.ts'
 import { Chain } from './chain.ts'
 import { GroupRun } from './group-run.ts'
 import { resolveIncarnation } from './incarnation.ts'
-import { mergeTables, partitionTables } from './outputs.ts'
+import { mergeTables, partitionTables, sinkNames } from './outputs.ts'
 import { OwnershipLost } from './ownership.ts'
 import { probeStore } from './probe.ts'
 import { isRetryable, type Retry, retrying, Warnings } from './retry.ts'
@@ -156,8 +155,8 @@ class PipelineRun {
   /** All partitions, to their end or to a stop. */
   async #runAll(partitions: readonly SourcePartition[]): Promise<RunSummary> {
     const context = await this.#openContext(partitions)
-    const chains = new Map(partitions.map(({ id }) => [id, this.#chain(context, id)]))
-    const merge = context.plan.aggregates.length === 0 ? null : this.#chain(context, MERGE_TASK)
+    const chains = new Map(partitions.map(({ id }) => [id, new Chain(context, id)]))
+    const merge = context.plan.aggregates.length === 0 ? null : new Chain(context, MERGE_TASK)
     const finished = await this.#totalsIfFinished(context, chains, merge)
     if (finished !== null) return this.#summary('nothing-to-do', finished, 0)
     const tasks = this.#taskSet(context, partitions, null)
@@ -180,9 +179,7 @@ class PipelineRun {
         if (failure !== null) throw failure.error
         if (this.#state.isStopping) {
           await this.#switchTables(context)
-          // A member that has heard of no partition yet has completed nothing.
-          const isEnded = group.all.length > 0 && tasks.isEnded
-          return await this.#summary(isEnded ? 'completed' : 'stopped', tasks.totals, tasks.epochs)
+          return await this.#summary(tasks.isEnded ? 'completed' : 'stopped', tasks.totals, tasks.epochs)
         }
       }
     } finally {
@@ -203,10 +200,6 @@ class PipelineRun {
       state: this.#state,
       membership,
     })
-  }
-
-  #chain(context: TaskContext, task: string): Chain {
-    return new Chain(context.store, context.keys, task, context.retry, context.rules)
   }
 
   async #openContext(partitions: readonly SourcePartition[]): Promise<TaskContext> {
@@ -325,7 +318,7 @@ class PipelineRun {
     const heads = new Map<string, number>()
     if (![...context.publishers.values()].every((publisher) => publisher.isCurrent)) return null
     for (const [task, chain] of chains) {
-      const tail = await readTail(chain, sinksOf(partitionTables(context), context.deadLetters))
+      const tail = await readTail(chain, sinkNames(partitionTables(context), context.deadLetters))
       const work = tail.last?.work
       if (work?.type !== 'partition' || !work.state.ended || hasPending(context, task, tail)) return null
       heads.set(task, tail.last!.epoch)
@@ -333,7 +326,7 @@ class PipelineRun {
     }
     // Without a source partition the merge has nothing to fold, and no record of it.
     if (merge !== null && chains.size > 0) {
-      const tail = await readTail(merge, sinksOf(mergeTables(context), context.topics))
+      const tail = await readTail(merge, sinkNames(mergeTables(context), context.topics))
       const work = tail.last?.work
       if (work?.type !== 'merge' || hasPending(context, MERGE_TASK, tail)) return null
       for (const [task, head] of heads) if ((work.state.sources[task]?.epoch ?? -1) < head) return null
@@ -390,8 +383,4 @@ function hasPending(context: TaskContext, task: string, tail: ChainTail): boolea
     ]),
   )
   return decideRedo(tail.records, markers).length > 0 || !saysMessagesPublished(tail.records)
-}
-
-function sinksOf(tables: readonly string[], outbox: object | null): readonly string[] {
-  return outbox === null ? tables : [...tables, OUTBOX]
 }

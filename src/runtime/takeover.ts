@@ -6,6 +6,7 @@ import { assert, PipelineError } from '../errors.ts'
 import type { Outbox } from '../ports.ts'
 import type { Chain } from './chain.ts'
 import { claimOutbox } from './outbox-publisher.ts'
+import { sinkNames } from './outputs.ts'
 import { type Ownership, OwnershipLost } from './ownership.ts'
 import type { TaskContext } from './task-context.ts'
 
@@ -69,7 +70,7 @@ export async function takeOver(context: TaskContext, chain: Chain, sinks: TaskSi
   const claim = rules.claimBeforeWork ? await putClaim(context, chain, nonce) : await headOf(chain)
   const outbox = await claimOutbox(context, sinks.outbox, chain.task)
   try {
-    const tail = await readTail(chain, sinks.outbox === null ? tables : [...tables, OUTBOX])
+    const tail = await readTail(chain, sinkNames(tables, sinks.outbox))
     if (rules.claimBeforeWork && rules.claimIsHead && !claimHolds(tail.epochs, claim)) {
       throw new OwnershipLost(chain.task)
     }

@@ -1,6 +1,5 @@
 import { setMaxListeners } from 'node:events'
 import { MERGE_TASK } from '../checkpoint/keys.ts'
-import { OUTBOX } from '../checkpoint/record.ts'
 import { sumTotals, type Totals } from '../engine/totals.ts'
 import type { WriterSchemas } from '../engine/writer-schemas.ts'
 import { messageOf } from '../errors.ts'
@@ -10,7 +9,7 @@ import { Chain } from './chain.ts'
 import { MergeDriver } from './merge-driver.ts'
 import { MergeFeed } from './merge-feed.ts'
 import { OrphanSweeper } from './orphans.ts'
-import { mergeTables, partitionTables } from './outputs.ts'
+import { mergeTables, partitionTables, sinkNames } from './outputs.ts'
 import { ownTask } from './own-task.ts'
 import { OwnershipLost } from './ownership.ts'
 import { PartitionDriver } from './partition-driver.ts'
@@ -18,7 +17,6 @@ import { Retention } from './retention.ts'
 import type { RunState } from './run-state.ts'
 import { rememberedSchemas } from './schema-memory.ts'
 import { StopScope } from './stop-scope.ts'
-import type { TaskSinks } from './takeover.ts'
 import type { TaskContext } from './task-context.ts'
 import { TaskNews } from './task-news.ts'
 
@@ -174,7 +172,7 @@ export class TaskSet {
     const { topics, schemas, state, membership } = this.#options
     const bindings = this.#bindings
     const context = scoped(this.#options.context, scope)
-    const chain = this.#chain(context, partition.id)
+    const chain = new Chain(context, partition.id)
     const { plan, deadLetters } = context
     const tables = partitionTables(context)
     const sinks = { tables, outbox: deadLetters?.outbox ?? null }
@@ -190,7 +188,7 @@ export class TaskSet {
           shapes.filter(({ path }) => tables.includes(path)),
         )
         feed?.join(partition.id, ownership.claim)
-        this.#retention.own(partition.id, sinkNames(sinks), ownership.claim)
+        this.#retention.own(partition.id, sinkNames(sinks.tables, sinks.outbox), ownership.claim)
         const published = (): void => this.#retention.published(partition.id)
         const options = {
           context,
@@ -225,7 +223,7 @@ export class TaskSet {
   async #runMerge(task: string, scope: StopScope): Promise<void> {
     const { bindings, state, membership } = this.#options
     const context = scoped(this.#options.context, scope, state.scope)
-    const chain = this.#chain(context, task)
+    const chain = new Chain(context, task)
     const { plan, topics } = context
     const sinks = { tables: mergeTables(context), outbox: topics?.outbox ?? null }
     const shapes = plan.gold.map((table) => table.shape)
@@ -244,7 +242,7 @@ export class TaskSet {
         everyMs,
         published: () => this.#retention.published(task),
       })
-      this.#retention.own(task, sinkNames(sinks), ownership.claim)
+      this.#retention.own(task, sinkNames(sinks.tables, sinks.outbox), ownership.claim)
       place = `epoch ${ownership.claim}`
       this.#news.tookOver(task, place)
       try {
@@ -264,10 +262,6 @@ export class TaskSet {
     return offset === undefined ? position : `offset ${offset}`
   }
 
-  #chain({ store, keys, retry, rules }: TaskContext, task: string): Chain {
-    return new Chain(store, keys, task, retry, rules)
-  }
-
   #count(task: string, records: number, totals: Totals): void {
     this.#epochs += records
     this.#totals.set(task, totals)
@@ -285,10 +279,6 @@ export class TaskSet {
 
 /** The tasks beside those of the partitions. */
 export const MERGE_TASKS: readonly string[] = [MERGE_TASK]
-
-function sinkNames({ tables, outbox }: TaskSinks): readonly string[] {
-  return outbox === null ? tables : [...tables, OUTBOX]
-}
 
 /** What a task keeps trying in vain it gives up when the task is asked to stop. */
 function scoped(context: TaskContext, ...scopes: readonly StopScope[]): TaskContext {

@@ -59,7 +59,8 @@ export async function chainsIn(
   const keys = new ChainKeys(program.name, 1)
   const retry = { clock: IMPATIENT, entropy: systemEntropy, log: SILENT, signal: null }
   const chains = (await tasksIn(lake, keys)).map(
-    async (task) => [task, await new Chain(lake, keys, task, retry, ALL_RULES).list()] as const,
+    async (task) =>
+      [task, await new Chain({ store: lake, keys, retry, rules: ALL_RULES }, task).list()] as const,
   )
   return Object.fromEntries(await Promise.all(chains))
 }
