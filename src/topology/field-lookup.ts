@@ -111,6 +111,11 @@ export function isRanged(type: ColumnType): boolean {
   return isNumeric(type) || type.kind === 'date' || type.kind === 'time' || type.kind === 'timestamp'
 }
 
+/** One value: no array, map, record or union. */
+export function isScalar(type: ColumnType): boolean {
+  return type.kind !== 'list' && type.kind !== 'map' && type.kind !== 'struct'
+}
+
 /** What can name a folder. */
 export function isPartitionable(type: ColumnType): boolean {
   return isGroupable(type) && type.kind !== 'timestamp'
