@@ -8,7 +8,6 @@ import { createColumn, setValid } from '../src/columns/column.ts'
 import type { Column } from '../src/columns/column.ts'
 import type { ColumnType, Field } from '../src/columns/column-type.ts'
 import { createAccumulator } from '../src/engine/accumulate/accumulator.ts'
-import type { AggregateSpec } from '../src/topology/node.ts'
 
 const BATCH_ROWS = 50_000
 const BATCHES = 40
@@ -26,7 +25,7 @@ const wide = (): number => (uniform() - 0.5) * 2 ** Math.floor(uniform() * 400 -
 const whole = (): number => Math.floor(uniform() * 1e6)
 
 interface Case {
-  readonly kind: AggregateSpec['kind']
+  readonly kind: 'count' | 'sum' | 'avg' | 'min' | 'max'
   readonly type: ColumnType
   readonly label: string
   readonly value: () => number
@@ -62,12 +61,17 @@ function nanosecondsPerRow({ kind, type, value, nullable }: Case, paneCount: num
   const column = filledColumn(field, value)
   const rows = Int32Array.from({ length: BATCH_ROWS }, (_, row) => row)
   const panes = rows.map(() => Math.floor(uniform() * paneCount))
+  const zeros = new Float64Array(BATCH_ROWS)
+  const about = { by: null, columns: [column], timesMs: zeros, offsets: zeros, base: 0, task: 'task' }
   const times: number[] = []
   for (let pass = 0; pass < PASSES; pass++) {
-    const accumulator = createAccumulator({ name: 'x', spec: { kind, field: 'x' } }, field)
+    const accumulator = createAccumulator(
+      { name: 'x', spec: { kind, field: 'x' } },
+      { input: field, by: null, row: [] },
+    )
     accumulator.reserve(paneCount)
     const startMs = performance.now()
-    for (let batch = 0; batch < BATCHES; batch++) accumulator.addRows(column, rows, panes, BATCH_ROWS)
+    for (let batch = 0; batch < BATCHES; batch++) accumulator.addRows(column, rows, panes, BATCH_ROWS, about)
     times.push(((performance.now() - startMs) * 1e6) / (BATCHES * BATCH_ROWS))
   }
   return Math.min(...times)

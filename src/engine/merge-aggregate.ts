@@ -121,7 +121,9 @@ export class MergeAggregate {
 
   #accumulators(): readonly Accumulator[] {
     const { node, inputs } = this.plan
-    return node.aggregates.map((named, i) => createAccumulator(named, inputs[i]?.field ?? null))
+    return node.aggregates.map((named, i) =>
+      createAccumulator(named, { input: inputs[i]?.field ?? null, by: null, row: [] }),
+    )
   }
 
   #closeMsOf(pane: number): number {

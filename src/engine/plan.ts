@@ -213,7 +213,9 @@ class PlanCompiler {
         ...keyFields,
         { name: 'window_start', type: INSTANT, nullable: false },
         { name: 'window_end', type: INSTANT, nullable: false },
-        ...node.aggregates.map((named, i) => resultFieldOf(named, inputs[i]?.field ?? null)),
+        ...node.aggregates.map((named, i) =>
+          resultFieldOf(named, { input: inputs[i]?.field ?? null, by: null, row: fields }),
+        ),
         { name: 'revision', type: { kind: 'int32' }, nullable: false },
       ],
     })

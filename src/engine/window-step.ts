@@ -24,7 +24,9 @@ export class WindowStep {
     this.#frame = frame
     this.panes = new PaneTable(
       plan.keyFields,
-      plan.node.aggregates.map((named, i) => createAccumulator(named, plan.inputs[i]?.field ?? null)),
+      plan.node.aggregates.map((named, i) =>
+        createAccumulator(named, { input: plan.inputs[i]?.field ?? null, by: null, row: [] }),
+      ),
     )
   }
 
@@ -37,10 +39,12 @@ export class WindowStep {
       const rows = this.#onTime.rows
       const keys = this.plan.keys.map((key) => columnAt(columns, key))
       this.panes.panesOf(keys, rows, this.#startsMs, count, this.#paneOfRow)
+      const { timesMs, base } = this.#frame
+      const about = { by: null, columns, timesMs, offsets: timesMs, base, task: '' }
       this.panes.accumulators.forEach((accumulator, a) => {
         const path = this.plan.inputs[a]!
         const column = path === null ? null : columnAt(columns, path)
-        accumulator.addRows(column, rows, this.#paneOfRow, count)
+        accumulator.addRows(column, rows, this.#paneOfRow, count, about)
       })
     }
     if (this.plan.node.late === 'dead-letter') this.#refuseLate(report)

@@ -1,14 +1,35 @@
 import type { Column } from '../../columns/column.ts'
-import type { ColumnType, Field } from '../../columns/column-type.ts'
-import { PipelineError, assert, unreachable } from '../../errors.ts'
-import type { AggregateSpec, NamedAggregate } from '../../topology/node.ts'
+import type { Field } from '../../columns/column-type.ts'
+import { assert, unreachable } from '../../errors.ts'
+import type { NamedAggregate } from '../../topology/node.ts'
+import { resultFieldOf } from '../../topology/result-field.ts'
+import type { AggregateFields as AccumulatorFields } from '../../topology/result-field.ts'
 import { BinaryExtremum } from './binary-extremum.ts'
 import { DoubleExtremum } from './double-extremum.ts'
 import { DoubleSum } from './double-sum.ts'
+import { createLargeAccumulator } from './large-state.ts'
 import { RowCount } from './row-count.ts'
 import { WordExtremum } from './word-extremum.ts'
 import { WordSum } from './word-sum.ts'
 import { wordsPerValue } from './words.ts'
+
+export { resultFieldOf }
+export type { AccumulatorFields }
+
+/** What accumulators may want to know of rows beside their own column. */
+export interface RowsAbout {
+  /** The column of `by`, for min-by, max-by and top-k. */
+  readonly by: Column | null
+  /** All columns of the frame, for callbacks. */
+  readonly columns: readonly Column[]
+  /** By row - base: event time. */
+  readonly timesMs: Float64Array
+  /** By row - base: the row's place in its task's order. */
+  readonly offsets: Float64Array
+  readonly base: number
+  /** '' for rows that are results of a window. */
+  readonly task: string
+}
 
 /**
  * State of one aggregate for many panes; panes are dense indices that the pane table hands out. A result, and
@@ -22,8 +43,18 @@ export interface Accumulator {
   reserve(panes: number): void
   /** Empties a pane for reuse. */
   reset(pane: number): void
-  /** Adds rows[i] of the input column to panes[i], i < count. The column is null only for `count` of rows. */
-  addRows(column: Column | null, rows: Int32Array, panes: Int32Array, count: number): void
+  /** Adds rows[i] of the input column to panes[i], i < count. The column is null for aggregates without a field. */
+  addRows(column: Column | null, rows: Int32Array, panes: Int32Array, count: number, about: RowsAbout): void
+  /**
+   * Only accumulators with callbacks: runs them for these rows and keeps what they gave until `addRows`, which is then
+   * called with the rows that were not refused, in the same order. Nothing is added yet: another aggregate may refuse the row.
+   */
+  prepare?(
+    rows: Int32Array,
+    count: number,
+    about: RowsAbout,
+    refuse: (row: number, error: unknown) => void,
+  ): void
   /** Folds pane `from` of another accumulator of the same spec into pane `into` of this one. */
   mergePane(other: Accumulator, from: number, into: number): void
   /** Copies pane `from` over pane `into` (compaction of the pane table). */
@@ -39,14 +70,48 @@ export interface Accumulator {
   read(pane: number, state: unknown): void
 }
 
-/** An accumulator without panes. `inputField` is null only for `count` of rows. */
-export function createAccumulator(aggregate: NamedAggregate, inputField: Field | null): Accumulator {
-  const resultField = resultFieldOf(aggregate, inputField)
-  const kind = aggregate.spec.kind
-  if (kind === 'count') return new RowCount(resultField)
+/**
+ * An accumulator without panes.
+ * @throws PipelineError AGGREGATE_TYPE where the aggregate has no meaning for the type of its input.
+ */
+export function createAccumulator(aggregate: NamedAggregate, fields: AccumulatorFields): Accumulator {
+  const resultField = resultFieldOf(aggregate, fields)
+  const { spec } = aggregate
+  switch (spec.kind) {
+    case 'count':
+      return new RowCount(resultField)
+    case 'sum':
+    case 'avg':
+    case 'min':
+    case 'max':
+      return createNumeric(spec.kind, resultField, fields)
+    case 'count-if':
+    case 'variance':
+    case 'stddev':
+    case 'first':
+    case 'last':
+    case 'min-by':
+    case 'max-by':
+    case 'count-distinct':
+    case 'quantile':
+    case 'quantiles':
+    case 'top-k':
+    case 'most-frequent':
+    case 'collect':
+    case 'custom':
+      return createLargeAccumulator(aggregate, resultField, fields)
+    default:
+      return unreachable(spec)
+  }
+}
 
-  assert(inputField !== null, `aggregate ${aggregate.name} has no input field`)
-  const type = inputField.type
+function createNumeric(
+  kind: 'sum' | 'avg' | 'min' | 'max',
+  resultField: Field,
+  fields: AccumulatorFields,
+): Accumulator {
+  assert(fields.input !== null, `aggregate ${resultField.name} has no input field`)
+  const type = fields.input.type
   const words = wordsPerValue(type)
   if (kind === 'sum' || kind === 'avg') {
     if (words === 0) return new DoubleSum({ resultField, result: kind })
@@ -56,64 +121,4 @@ export function createAccumulator(aggregate: NamedAggregate, inputField: Field |
   if (words !== 0) return new WordExtremum({ resultField, extremum: kind, words })
   if (type.kind === 'float32' || type.kind === 'float64') return new DoubleExtremum(resultField, kind)
   return new BinaryExtremum(resultField, kind)
-}
-
-/**
- * The field of the gold table that an aggregate gives.
- * @throws PipelineError AGGREGATE_TYPE where the aggregate has no meaning for the type of its input.
- */
-export function resultFieldOf(aggregate: NamedAggregate, inputField: Field | null): Field {
-  const { name, spec } = aggregate
-  if (spec.kind === 'count') return { name, type: { kind: 'int64' }, nullable: false }
-  assert(inputField !== null, `aggregate ${name} has no input field`)
-  const type = resultTypeOf(spec.kind, inputField.type)
-  if (type === null) throw unsupported(aggregate, inputField)
-  return { name, type, nullable: true }
-}
-
-function resultTypeOf(kind: Exclude<AggregateSpec['kind'], 'count'>, input: ColumnType): ColumnType | null {
-  switch (input.kind) {
-    case 'int32':
-    case 'int64':
-      if (kind === 'sum') return { kind: 'int64' }
-      return kind === 'avg' ? { kind: 'float64' } : input
-    case 'float32':
-    case 'float64':
-      return kind === 'sum' || kind === 'avg' ? { kind: 'float64' } : input
-    case 'decimal':
-      if (kind === 'sum') return { kind: 'decimal', precision: 38, scale: input.scale }
-      return kind === 'avg' ? { kind: 'float64' } : input
-    case 'date':
-    case 'time':
-    case 'timestamp':
-    case 'string':
-    case 'bytes':
-      return kind === 'sum' || kind === 'avg' ? null : input
-    case 'boolean':
-    case 'fixed':
-    case 'enum':
-    case 'list':
-    case 'map':
-    case 'struct':
-      return null
-    default:
-      return unreachable(input)
-  }
-}
-
-function unsupported(aggregate: NamedAggregate, field: Field): PipelineError {
-  const { kind } = aggregate.spec
-  const takes =
-    kind === 'sum' || kind === 'avg'
-      ? 'int, long, float, double and decimal'
-      : 'numbers, dates, times, timestamps, strings and bytes'
-  const advice =
-    field.type.kind === 'enum' && (kind === 'min' || kind === 'max')
-      ? 'An enum has no order but that of its symbols in the schema; map it to a string or an int first.'
-      : `${kind} takes ${takes}. Aggregate another field, or map this one first.`
-  return new PipelineError(
-    'AGGREGATE_TYPE',
-    `aggregate ${aggregate.name}: ${kind} of field ${field.name} of type ${field.type.kind} has no meaning`,
-    { advice },
-  )
 }

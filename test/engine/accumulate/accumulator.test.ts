@@ -2,14 +2,23 @@ import { describe, expect, test } from 'vitest'
 import { createColumn } from '../../../src/columns/column.ts'
 import type { ColumnType } from '../../../src/columns/column-type.ts'
 import { createAccumulator, resultFieldOf } from '../../../src/engine/accumulate/accumulator.ts'
-import type { AggregateSpec } from '../../../src/topology/node.ts'
-import { accumulated, aggregateOf, aggregated, columnOf, fieldOf, resultOf } from './cells.ts'
+import {
+  accumulated,
+  aggregateOf,
+  aggregated,
+  columnOf,
+  fieldOf,
+  inputOf,
+  resultOf,
+  unplaced,
+} from './cells.ts'
+import type { PlainKind } from './cells.ts'
 
 const INT: ColumnType = { kind: 'int32' }
 const TIMESTAMP: ColumnType = { kind: 'timestamp', unit: 'micros', local: true }
 
 describe('result fields', () => {
-  test.each<[AggregateSpec['kind'], ColumnType, ColumnType]>([
+  test.each<[PlainKind, ColumnType, ColumnType]>([
     ['sum', INT, { kind: 'int64' }],
     ['sum', { kind: 'float32' }, { kind: 'float64' }],
     ['avg', { kind: 'int64' }, { kind: 'float64' }],
@@ -19,11 +28,11 @@ describe('result fields', () => {
     ['min', { kind: 'string' }, { kind: 'string' }],
     ['max', { kind: 'bytes' }, { kind: 'bytes' }],
   ])('%s of %j is nullable %j', (kind, input, output) => {
-    const field = resultFieldOf(aggregateOf(kind), fieldOf(input, false))
+    const field = resultFieldOf(aggregateOf(kind), inputOf(fieldOf(input, false)))
     expect(field).toEqual({ name: 'result', type: output, nullable: true })
   })
 
-  test.each<[AggregateSpec['kind'], ColumnType]>([
+  test.each<[PlainKind, ColumnType]>([
     ['sum', TIMESTAMP],
     ['sum', { kind: 'string' }],
     ['avg', { kind: 'date' }],
@@ -32,7 +41,7 @@ describe('result fields', () => {
     ['min', { kind: 'fixed', size: 4 }],
     ['max', { kind: 'list', element: fieldOf(INT) }],
   ])('%s of %j is refused with advice', (kind, input) => {
-    expect(() => createAccumulator(aggregateOf(kind), fieldOf(input))).toThrow(
+    expect(() => createAccumulator(aggregateOf(kind), inputOf(fieldOf(input)))).toThrow(
       expect.objectContaining({
         code: 'AGGREGATE_TYPE',
         message: expect.stringContaining('field x'),
@@ -44,10 +53,10 @@ describe('result fields', () => {
 
 describe('count', () => {
   test('of rows needs no column, and is never null', () => {
-    const accumulator = createAccumulator(aggregateOf('count', null), null)
+    const accumulator = createAccumulator(aggregateOf('count', null), inputOf(null))
     expect(accumulator.resultField).toEqual({ name: 'result', type: { kind: 'int64' }, nullable: false })
     accumulator.reserve(2)
-    accumulator.addRows(null, Int32Array.of(7, 8, 9), Int32Array.of(1, 1, 0), 2)
+    accumulator.addRows(null, Int32Array.of(7, 8, 9), Int32Array.of(1, 1, 0), 2, unplaced(null))
     expect([resultOf(accumulator, 0), resultOf(accumulator, 1)]).toEqual([0n, 2n])
   })
 
@@ -58,15 +67,15 @@ describe('count', () => {
   })
 })
 
-test.each<AggregateSpec['kind']>(['sum', 'avg', 'min', 'max'])('%s gives one NaN for all NaNs', (kind) => {
+test.each<PlainKind>(['sum', 'avg', 'min', 'max'])('%s gives one NaN for all NaNs', (kind) => {
   const field = fieldOf({ kind: 'float64' }, false)
   for (const pattern of [0x7ff8_0000_0000_0000n, 0xfff8_0000_0000_0123n, 0x7ff4_0000_0000_0001n]) {
     const column = columnOf(field, [0])
     if (column.storage !== 'float64') throw new Error('a double has a float64 column')
     new BigUint64Array(column.values.buffer)[0] = pattern
-    const accumulator = createAccumulator(aggregateOf(kind), field)
+    const accumulator = createAccumulator(aggregateOf(kind), inputOf(field))
     accumulator.reserve(1)
-    accumulator.addRows(column, Int32Array.of(0), Int32Array.of(0), 1)
+    accumulator.addRows(column, Int32Array.of(0), Int32Array.of(0), 1, unplaced(column))
     const results = createColumn(accumulator.resultField)
     accumulator.appendResult(0, results)
     if (results.storage !== 'float64') throw new Error('the result is a double')
@@ -74,18 +83,14 @@ test.each<AggregateSpec['kind']>(['sum', 'avg', 'min', 'max'])('%s gives one NaN
   }
 })
 
-describe.each<AggregateSpec['kind']>(['count', 'sum', 'avg', 'min', 'max'])('panes of %s', (kind) => {
+describe.each<PlainKind>(['count', 'sum', 'avg', 'min', 'max'])('panes of %s', (kind) => {
   test('are empty when new, also after growth and reset', () => {
     const field = fieldOf({ kind: 'float64' })
-    const accumulator = createAccumulator(aggregateOf(kind), field)
+    const accumulator = createAccumulator(aggregateOf(kind), inputOf(field))
     const empty = kind === 'count' ? 0n : null
     accumulator.reserve(1)
-    accumulator.addRows(
-      columnOf(field, [2, 1e300, 1e-300]),
-      Int32Array.of(0, 1, 2),
-      Int32Array.of(0, 0, 0),
-      3,
-    )
+    const column = columnOf(field, [2, 1e300, 1e-300])
+    accumulator.addRows(column, Int32Array.of(0, 1, 2), Int32Array.of(0, 0, 0), 3, unplaced(column))
     const full = resultOf(accumulator)
     accumulator.reserve(1000)
     expect(resultOf(accumulator)).toEqual(full)

@@ -2,9 +2,9 @@ import { createColumn, isValid, setValid } from '../../../src/columns/column.ts'
 import type { Column } from '../../../src/columns/column.ts'
 import type { ColumnType, Field } from '../../../src/columns/column-type.ts'
 import { unreachable } from '../../../src/errors.ts'
-import type { Accumulator } from '../../../src/engine/accumulate/accumulator.ts'
+import type { Accumulator, AccumulatorFields, RowsAbout } from '../../../src/engine/accumulate/accumulator.ts'
 import { createAccumulator } from '../../../src/engine/accumulate/accumulator.ts'
-import type { AggregateSpec, NamedAggregate } from '../../../src/topology/node.ts'
+import type { NamedAggregate } from '../../../src/topology/node.ts'
 
 /** One value of a column: whole numbers of 64 bits and more (unscaled, for a decimal) are bigints. */
 export type Cell = number | bigint | string | null
@@ -13,9 +13,30 @@ export function fieldOf(type: ColumnType, nullable = true): Field {
   return { name: 'x', type, nullable }
 }
 
-export function aggregateOf(kind: AggregateSpec['kind'], field: string | null = 'x'): NamedAggregate {
+/** The aggregates that say nothing beside their field. */
+export type PlainKind = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last'
+
+export function aggregateOf(kind: PlainKind, field: string | null = 'x'): NamedAggregate {
   if (kind === 'count') return { name: 'result', spec: { kind, field } }
   return { name: 'result', spec: { kind, field: field ?? 'x' } }
+}
+
+/** The fields of an aggregate of one field. */
+export function inputOf(input: Field | null): AccumulatorFields {
+  return { input, by: null, row: input === null ? [] : [input] }
+}
+
+/** Rows of which event times and places in the order do not matter. */
+export function unplaced(column: Column | null): RowsAbout {
+  const zeros = new Float64Array(column?.length ?? 0)
+  return {
+    by: null,
+    columns: column === null ? [] : [column],
+    timesMs: zeros,
+    offsets: zeros,
+    base: 0,
+    task: 'task',
+  }
 }
 
 export function columnOf(field: Field, cells: readonly Cell[]): Column {
@@ -39,7 +60,7 @@ export function cellsOf(column: Column): Cell[] {
 
 /** An accumulator whose pane 0 has the cells. */
 export function accumulated(aggregate: NamedAggregate, field: Field, cells: readonly Cell[]): Accumulator {
-  const accumulator = createAccumulator(aggregate, field)
+  const accumulator = createAccumulator(aggregate, inputOf(field))
   accumulator.reserve(1)
   addAll(accumulator, 0, field, cells)
   return accumulator
@@ -48,7 +69,8 @@ export function accumulated(aggregate: NamedAggregate, field: Field, cells: read
 export function addAll(accumulator: Accumulator, pane: number, field: Field, cells: readonly Cell[]): void {
   const rows = Int32Array.from(cells.keys())
   const panes = new Int32Array(cells.length).fill(pane)
-  accumulator.addRows(columnOf(field, cells), rows, panes, cells.length)
+  const column = columnOf(field, cells)
+  accumulator.addRows(column, rows, panes, cells.length, unplaced(column))
 }
 
 export function resultOf(accumulator: Accumulator, pane = 0): Cell {
@@ -58,7 +80,7 @@ export function resultOf(accumulator: Accumulator, pane = 0): Cell {
 }
 
 /** The result for cells in one pane. */
-export function aggregated(kind: AggregateSpec['kind'], type: ColumnType, cells: readonly Cell[]): Cell {
+export function aggregated(kind: PlainKind, type: ColumnType, cells: readonly Cell[]): Cell {
   return resultOf(accumulated(aggregateOf(kind), fieldOf(type), cells))
 }
 

@@ -3,16 +3,15 @@ import { describe, expect, test } from 'vitest'
 import type { ColumnType } from '../../../src/columns/column-type.ts'
 import type { Accumulator } from '../../../src/engine/accumulate/accumulator.ts'
 import { createAccumulator } from '../../../src/engine/accumulate/accumulator.ts'
-import type { AggregateSpec } from '../../../src/topology/node.ts'
-import { accumulated, addAll, aggregateOf, bitsOf, fieldOf, resultOf } from './cells.ts'
-import type { Cell } from './cells.ts'
+import { accumulated, addAll, aggregateOf, bitsOf, fieldOf, inputOf, resultOf } from './cells.ts'
+import type { Cell, PlainKind } from './cells.ts'
 
 /**
  * The promise that the engine builds on: however rows are ordered, split into partials, moved, written, read and
  * merged, the result has the same bits and the state the same JSON.
  */
-const NUMERIC: readonly AggregateSpec['kind'][] = ['count', 'sum', 'avg', 'min', 'max']
-const ORDERED: readonly AggregateSpec['kind'][] = ['count', 'min', 'max']
+const NUMERIC: readonly PlainKind[] = ['count', 'sum', 'avg', 'min', 'max']
+const ORDERED: readonly PlainKind[] = ['count', 'min', 'max']
 
 const floats = fc.oneof(
   fc.double(),
@@ -37,7 +36,7 @@ const strings = fc.oneof(
 const cases: readonly {
   type: ColumnType
   cell: fc.Arbitrary<Cell>
-  kinds: readonly AggregateSpec['kind'][]
+  kinds: readonly PlainKind[]
 }[] = [
   { type: { kind: 'float64' }, cell: finite, kinds: NUMERIC },
   { type: { kind: 'float64' }, cell: floats, kinds: NUMERIC },
@@ -68,7 +67,7 @@ describe.each(cases)('$type.kind', ({ type, cell, kinds }) => {
 })
 
 interface Scattering {
-  readonly kind: AggregateSpec['kind']
+  readonly kind: PlainKind
   readonly type: ColumnType
   readonly cells: readonly Cell[]
   readonly seed: number
@@ -80,7 +79,7 @@ function scattered({ kind, type, cells, seed }: Scattering): Accumulator {
   const field = fieldOf(type)
   const panes = 1 + below(4)
   const partials = Array.from({ length: 1 + below(4) }, () => {
-    const accumulator = createAccumulator(aggregateOf(kind), field)
+    const accumulator = createAccumulator(aggregateOf(kind), inputOf(field))
     accumulator.reserve(panes)
     return accumulator
   })
@@ -93,7 +92,7 @@ function scattered({ kind, type, cells, seed }: Scattering): Accumulator {
     addAll(partials[below(partials.length)]!, below(panes), field, share)
   }
 
-  const result = createAccumulator(aggregateOf(kind), field)
+  const result = createAccumulator(aggregateOf(kind), inputOf(field))
   result.reserve(3)
   const sources = partials.flatMap((partial) =>
     Array.from({ length: panes }, (_, pane) => ({ partial, pane })),

@@ -3,7 +3,17 @@ import { describe, expect, test } from 'vitest'
 import { createColumn } from '../../../src/columns/column.ts'
 import { PipelineError } from '../../../src/errors.ts'
 import { createAccumulator } from '../../../src/engine/accumulate/accumulator.ts'
-import { accumulated, aggregateOf, aggregated, bitsOf, columnOf, fieldOf, resultOf } from './cells.ts'
+import {
+  accumulated,
+  aggregateOf,
+  aggregated,
+  bitsOf,
+  columnOf,
+  fieldOf,
+  inputOf,
+  resultOf,
+  unplaced,
+} from './cells.ts'
 import { nearest } from './rational.ts'
 
 const INT = { kind: 'int32' } as const
@@ -42,7 +52,7 @@ describe('sum of whole numbers', () => {
   })
 
   test('of decimals has 38 digits and the same scale', () => {
-    const accumulator = createAccumulator(aggregateOf('sum'), fieldOf(MONEY))
+    const accumulator = createAccumulator(aggregateOf('sum'), inputOf(fieldOf(MONEY)))
     expect(accumulator.resultField).toEqual({
       name: 'result',
       type: { kind: 'decimal', precision: 38, scale: 2 },
@@ -68,10 +78,10 @@ describe('sum of whole numbers', () => {
     const column = columnOf(fieldOf(LONG, false), values)
     const panes = new Int32Array(batch).fill(1)
     for (const [row, value] of values.entries()) {
-      const accumulator = createAccumulator(aggregateOf('avg'), fieldOf(LONG, false))
+      const accumulator = createAccumulator(aggregateOf('avg'), inputOf(fieldOf(LONG, false)))
       accumulator.reserve(2)
       const rows = new Int32Array(batch).fill(row)
-      for (let i = 0; i < 8; i++) accumulator.addRows(column, rows, panes, batch)
+      for (let i = 0; i < 8; i++) accumulator.addRows(column, rows, panes, batch, unplaced(column))
       expect(accumulator.write(1)).toEqual([
         count,
         value === -1n ? -count : (value * BigInt(count)).toString(),
@@ -135,17 +145,23 @@ describe('average of whole numbers', () => {
 describe('panes', () => {
   test('are added to row by row, in any selection and order of rows', () => {
     const field = fieldOf(LONG)
-    const accumulator = createAccumulator(aggregateOf('sum'), field)
+    const accumulator = createAccumulator(aggregateOf('sum'), inputOf(field))
     accumulator.reserve(3)
     const column = columnOf(field, [1n, 10n, null, 1000n])
-    accumulator.addRows(column, Int32Array.of(3, 2, 0, 1, 9), Int32Array.of(2, 2, 0, 2, 9), 4)
+    accumulator.addRows(
+      column,
+      Int32Array.of(3, 2, 0, 1, 9),
+      Int32Array.of(2, 2, 0, 2, 9),
+      4,
+      unplaced(column),
+    )
     expect([0, 1, 2].map((pane) => resultOf(accumulator, pane))).toEqual([1n, null, 1010n])
     accumulator.reset(2)
     expect(resultOf(accumulator, 2)).toBeNull()
   })
 
   test('results are appended below each other', () => {
-    const accumulator = createAccumulator(aggregateOf('sum'), fieldOf(INT))
+    const accumulator = createAccumulator(aggregateOf('sum'), inputOf(fieldOf(INT)))
     accumulator.reserve(100)
     const column = createColumn(accumulator.resultField)
     for (let pane = 0; pane < 100; pane++) {
