@@ -30,6 +30,15 @@ export class ChainKeys {
     return `${ChainKeys.incarnationPrefix(pipeline)}${pad(incarnation, INCARNATION_DIGITS)}.json`
   }
 
+  static programPrefix(pipeline: string, incarnation: number): string {
+    return `_millrace/${pipeline}/programs/${pad(incarnation, INCARNATION_DIGITS)}-`
+  }
+
+  /** A program that the incarnation went on with: the second, the third, … */
+  static program(pipeline: string, incarnation: number, program: number): string {
+    return `${ChainKeys.programPrefix(pipeline, incarnation)}${pad(program, INCARNATION_DIGITS)}.json`
+  }
+
   /** All chains of the incarnation. */
   get root(): string {
     return `${this.#root}/`

@@ -85,6 +85,10 @@ Example:
     .option('--speed <speed>', 'max, or as it was recorded (1x), or faster (60x)', 'max')
     .option('--until <time>', 'stop before the first record that arrived at this time, ISO 8601')
     .option('--fresh', 'begin a new incarnation: read from the start and replace what the tables hold')
+    .option(
+      '--allow-removed',
+      'drop the state of steps that the program no longer has, in place of refusing it',
+    )
     .option('--flush-rows <n>', 'cut an epoch after so many rows', String(FLUSH_ROWS_MAX))
     .option('--batch-records <n>', 'records read at once', '8192')
     .option('--log-level <level>', `${LOG_LEVELS.join(', ')} (default: warn in a terminal, else info)`)
@@ -104,6 +108,10 @@ Example:
     .option(
       '--accept-loss',
       'where the source has deleted records that were not read yet, go on with those that are left',
+    )
+    .option(
+      '--allow-removed',
+      'drop the state of steps that the program no longer has, in place of refusing it',
     )
     .option('--log-level <level>', `${LOG_LEVELS.join(', ')} (default: info)`)
     .action((path: string, options: Options) => run(runCommand(path, options, terminal)))
@@ -293,6 +301,7 @@ async function replayCommand(path: string, options: Options, terminal: Terminal)
     speed: parseSpeed(textOf(options, 'speed')!),
     untilMs: until === null ? null : parseTime('--until', until),
     fresh: options['fresh'] === true,
+    allowRemoved: options['allowRemoved'] === true,
     flushRows: parseCount('--flush-rows', textOf(options, 'flushRows')!, { max: FLUSH_ROWS_MAX }),
     batchRecords: parseCount('--batch-records', textOf(options, 'batchRecords')!, { max: BATCH_RECORDS_MAX }),
     logLevel: level === null ? null : parseChoice('--log-level', level, LOG_LEVELS),
@@ -303,10 +312,12 @@ async function replayCommand(path: string, options: Options, terminal: Terminal)
 
 async function runCommand(path: string, options: Options, terminal: Terminal): Promise<ExitCode> {
   const { runMain } = await import('./run.ts')
-  const [fresh, acceptLoss] = [options['fresh'] === true, options['acceptLoss'] === true]
+  const [fresh, acceptLoss, allowRemoved] = ['fresh', 'acceptLoss', 'allowRemoved'].map(
+    (name) => options[name] === true,
+  ) as [boolean, boolean, boolean]
   const level = textOf(options, 'logLevel')
   const logLevel = level === null ? null : parseChoice('--log-level', level, LOG_LEVELS)
-  return runMain({ path, fresh, acceptLoss, logLevel }, terminal)
+  return runMain({ path, fresh, acceptLoss, allowRemoved, logLevel }, terminal)
 }
 
 async function checkCommand(path: string, options: Options, terminal: Terminal): Promise<ExitCode> {

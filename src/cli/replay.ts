@@ -27,6 +27,7 @@ export interface ReplayOptions {
   readonly speed: 'max' | number
   readonly untilMs: number | null
   readonly fresh: boolean
+  readonly allowRemoved: boolean
   readonly flushRows: number
   readonly batchRecords: number
   readonly logLevel: LogLevel | null
@@ -121,6 +122,7 @@ function run({ spec, recording, registry, lake, options, display, log, signal }:
       batchRecordsMax: options.batchRecords,
     },
     fresh: options.fresh,
+    allowRemoved: options.allowRemoved,
     signal,
     onProgress: (progress) => display.update(progress),
   })

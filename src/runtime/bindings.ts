@@ -33,6 +33,8 @@ export interface RunBindings {
   readonly retention?: Partial<RetentionLimits>
   /** Begin a new incarnation: the old one is sealed and its files leave the tables. */
   readonly fresh: boolean
+  /** Steps that the program has no longer are dropped. Absent: the program is refused then. */
+  readonly allowRemoved?: boolean
   /** A graceful stop: what is open is cut, recorded and published. */
   readonly signal: AbortSignal | null
   readonly onProgress: ((progress: RunProgress) => void) | null

@@ -4,8 +4,9 @@ import { RECORD_VERSION } from '../checkpoint/record.ts'
 import { decodeUtf8, encodeUtf8 } from '../columns/utf8.ts'
 import { PipelineError } from '../errors.ts'
 import type { ObjectStore } from '../ports.ts'
-import { diffFingerprints, type Fingerprint } from '../topology/fingerprint.ts'
+import type { Fingerprint } from '../topology/fingerprint.ts'
 import { Chain } from './chain.ts'
+import { newestProgram, type ProgramChange, programChange, putProgram } from './program-record.ts'
 import { Backoff, isRetryable, type Retry, retrying } from './retry.ts'
 import type { ProtocolRules } from './rules.ts'
 
@@ -30,21 +31,69 @@ export interface IncarnationOptions {
   /** Tasks that the source has now: sealed even where they have no chain yet. */
   readonly tasks: readonly string[]
   readonly fresh: boolean
+  /** Steps that the program no longer has are dropped, in place of refusing it. */
+  readonly allowRemoved: boolean
   readonly run: string
   readonly retry: Retry
   readonly rules: ProtocolRules
 }
 
+/** An incarnation, and what of it is the program's. */
+export interface RunningIncarnation {
+  readonly record: IncarnationRecord
+  /** 1 for the program that it began with. Later ones have added steps, whose sources may have a past without them. */
+  readonly program: number
+}
+
 /** The incarnation to run: the newest, or a new one where there is none or `fresh` asks for it. */
-export async function resolveIncarnation(options: IncarnationOptions): Promise<IncarnationRecord> {
+export async function resolveIncarnation(options: IncarnationOptions): Promise<RunningIncarnation> {
   const newest = await readNewest(options)
   if (newest === null) return begin(options, 1)
   if (options.fresh) {
     await sealChains(options, newest.incarnation)
     return begin(options, newest.incarnation + 1)
   }
-  refuseOtherProgram(options, newest)
-  return newest
+  return goOn(options, newest)
+}
+
+/** With the program that it has run, or with one that has more to it. */
+async function goOn(options: IncarnationOptions, record: IncarnationRecord): Promise<RunningIncarnation> {
+  const { store, pipeline, retry, fingerprint, run } = options
+  const { incarnation } = record
+  const place = { store, pipeline, incarnation, retry }
+  refuseOtherSource(options, record)
+  for (;;) {
+    const newest = await newestProgram(place)
+    const change = programChange(newest?.fingerprint ?? record.fingerprint, fingerprint)
+    const program = newest?.program ?? 1
+    refuseOtherProgram(options, change)
+    const { added, removed } = change
+    if (added.length === 0 && removed.length === 0) return { record, program }
+    const isOurs = await putProgram(place, {
+      version: 1,
+      pipeline,
+      incarnation,
+      program: program + 1,
+      fingerprint,
+      added,
+      removed,
+      nonce: retry.entropy.nonce(),
+      run,
+      createdMs: retry.clock.nowMs(),
+    })
+    if (!isOurs) continue
+    if (added.length > 0)
+      retry.log.warn(
+        { added },
+        'the program has steps that are new: they begin with the records that come now',
+      )
+    if (removed.length > 0)
+      retry.log.warn(
+        { removed },
+        'the program has lost steps: their state is dropped, and their tables stay as they are',
+      )
+    return { record, program: program + 1 }
+  }
 }
 
 async function readNewest(options: IncarnationOptions): Promise<IncarnationRecord | null> {
@@ -77,7 +126,7 @@ function parse(key: string, text: string): IncarnationRecord {
   }
 }
 
-async function begin(options: IncarnationOptions, incarnation: number): Promise<IncarnationRecord> {
+async function begin(options: IncarnationOptions, incarnation: number): Promise<RunningIncarnation> {
   const { store, pipeline, fingerprint, source, run, retry } = options
   const key = ChainKeys.incarnation(pipeline, incarnation)
   const record: IncarnationRecord = {
@@ -95,7 +144,7 @@ async function begin(options: IncarnationOptions, incarnation: number): Promise<
   for (;;) {
     let failure: unknown = new PipelineError('RECORD_GONE', `${key} is there but cannot be read`)
     try {
-      if ((await store.putIfAbsent(key, body)) === 'created') return record
+      if ((await store.putIfAbsent(key, body)) === 'created') return { record, program: 1 }
     } catch (error) {
       if (!isRetryable(error)) throw error
       failure = error
@@ -105,10 +154,9 @@ async function begin(options: IncarnationOptions, incarnation: number): Promise<
       await backoff.wait(failure)
       continue
     }
-    if (stored.nonce === record.nonce) return record
+    if (stored.nonce === record.nonce) return { record, program: 1 }
     // Somebody began it at the same moment. With --fresh that is as good as ours: nothing is in it yet.
-    refuseOtherProgram(options, stored)
-    return stored
+    return goOn(options, stored)
   }
 }
 
@@ -143,24 +191,33 @@ async function sealChains(options: IncarnationOptions, incarnation: number): Pro
   }
 }
 
-function refuseOtherProgram(options: IncarnationOptions, stored: IncarnationRecord): void {
-  const { pipeline, fingerprint, source } = options
-  const changes = diffFingerprints(stored.fingerprint, fingerprint)
-  if (changes.length > 0) {
-    throw new PipelineError(
-      'PROGRAM_CHANGED',
-      `pipeline ${pipeline} is not the program that wrote this lake: ${changes.map((change) => `${change.step} was ${change.kind}`).join(', ')}`,
-      { advice: 'Run the old program, choose another lake, or replace what is there with --fresh.' },
-    )
-  }
-  if (stored.source !== null && source !== null && stored.source !== source) {
-    throw new PipelineError(
-      'SOURCE_CHANGED',
-      `pipeline ${pipeline} has read another recording into this lake (${stored.source}, this is ${source})`,
-      {
-        advice:
-          'Positions in one recording mean nothing in another. Choose another lake, or begin again with --fresh.',
-      },
-    )
-  }
+function refuseOtherProgram({ pipeline, allowRemoved }: IncarnationOptions, change: ProgramChange): void {
+  const { changed, removed } = change
+  const refused = [
+    ...changed.map((step) => `${step} was changed`),
+    ...(allowRemoved ? [] : removed.map((step) => `${step} was removed`)),
+  ]
+  if (refused.length === 0) return
+  throw new PipelineError(
+    'PROGRAM_CHANGED',
+    `pipeline ${pipeline} is not the program that wrote this lake: ${refused.join(', ')}`,
+    {
+      advice:
+        changed.length === 0
+          ? 'Is this an old version of the program? Where the steps are to go, start with --allow-removed: their state is dropped, and their tables stay as they are.'
+          : 'See the difference with millrace describe --diff. Run the old program, choose another lake, or replace what is there with --fresh.',
+    },
+  )
+}
+
+function refuseOtherSource({ pipeline, source }: IncarnationOptions, stored: IncarnationRecord): void {
+  if (stored.source === null || source === null || stored.source === source) return
+  throw new PipelineError(
+    'SOURCE_CHANGED',
+    `pipeline ${pipeline} has read another recording into this lake (${stored.source}, this is ${source})`,
+    {
+      advice:
+        'Positions in one recording mean nothing in another. Choose another lake, or begin again with --fresh.',
+    },
+  )
 }

@@ -206,7 +206,7 @@ class PipelineRun {
     const { lake, format, clock, entropy, fresh, source, owner = this.#runId } = this.#bindings
     const plan = compilePlan(this.#spec, topicsOf(partitions))
     const outboxes = await this.#openOutboxes(plan, topicsOf(partitions))
-    const record = await resolveIncarnation({
+    const { record, program } = await resolveIncarnation({
       store: lake,
       pipeline: this.#spec.name,
       fingerprint: fingerprintOf(this.#spec),
@@ -214,6 +214,7 @@ class PipelineRun {
       tasks: partitions.map(({ id }) => id),
       // Only once: what this run has begun it goes on with.
       fresh: fresh && !this.#hasBegun,
+      allowRemoved: this.#bindings.allowRemoved === true,
       run: this.#runId,
       retry: this.#retry,
       rules: this.#rules,
@@ -246,6 +247,7 @@ class PipelineRun {
       plan,
       pipeline: this.#spec.name,
       incarnation,
+      program,
       life: record.nonce,
       run: this.#runId,
       owner,

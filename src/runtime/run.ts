@@ -30,6 +30,8 @@ export interface RunOptions {
   }
   /** Begin again from the start of the source: what the pipeline wrote so far leaves the tables. Default: false. */
   readonly fresh?: boolean
+  /** Steps and tables that the program no longer has are dropped; what their tables hold stays. Default: false, which refuses such a program. */
+  readonly allowRemoved?: boolean
   /**
    * Where the source has deleted records that were not read yet, go on with those that are left; how many are lost is logged.
    * Default: false, which refuses to start.
@@ -71,6 +73,7 @@ export async function run(pipeline: PipelineSpec, options: RunOptions): Promise<
   refuseUnbound(pipeline, options)
   const { source, lake, topics, deadLetters, onProgress } = options
   const { fresh = isSet('MILLRACE_FRESH'), acceptLoss = isSet('MILLRACE_ACCEPT_LOSS') } = options
+  const { allowRemoved = isSet('MILLRACE_ALLOW_REMOVED') } = options
   const stopWithinMs = options.stopWithin ?? STOP_WITHIN_MS
   const log = options.log ?? createLog({ level: logLevel(), pretty: process.stderr.isTTY })
   const stop = options.signal === undefined ? stopSignals() : { signal: options.signal, release: () => {} }
@@ -101,6 +104,7 @@ export async function run(pipeline: PipelineSpec, options: RunOptions): Promise<
       log,
       flush: flushLimits(options),
       fresh,
+      allowRemoved,
       outbox: topics?.open(world) ?? null,
       deadLetters:
         deadLetters === undefined ? null : { outbox: deadLetters.open(world), topic: deadLetters.topic },
@@ -142,7 +146,7 @@ function refuseUnbound({ name, topics = [] }: PipelineSpec, options: RunOptions)
   )
 }
 
-/** What `millrace run --fresh` and `--accept-loss` set for the program that they start. */
+/** What `millrace run --fresh`, `--accept-loss` and `--allow-removed` set for the program that they start. */
 function isSet(variable: string): boolean {
   const value = process.env[variable] ?? ''
   return value !== '' && value !== '0' && value !== 'false'

@@ -2,7 +2,7 @@ import { claimHolds, decideClaim, decideRedo, redoFrom, saysMessagesPublished } 
 import { assertRetained, retainedEpochs } from '../checkpoint/retention.ts'
 import type { ChainRecord, DataRecord } from '../checkpoint/record.ts'
 import { OUTBOX, RECORD_VERSION } from '../checkpoint/record.ts'
-import { assert, PipelineError } from '../errors.ts'
+import { PipelineError } from '../errors.ts'
 import type { Outbox } from '../ports.ts'
 import type { Chain } from './chain.ts'
 import { claimOutbox } from './outbox-publisher.ts'
@@ -206,13 +206,21 @@ async function publishRecord(
   const publications = Object.entries(record.files).map(([path, files]) => {
     if (!context.rules.markerPerTable && (markers.get(path) ?? -1) >= record.epoch) return Promise.resolve()
     const publisher = context.publishers.get(path) ?? context.formerPublishers.get(path)
-    assert(
-      publisher !== undefined,
-      `record ${record.epoch} of ${record.task} names the unknown table ${path}`,
-    )
+    if (publisher === undefined) throw unknownTable(record, path)
     return publisher.publish({ appId, epoch: record.epoch, files })
   })
   await Promise.all(publications)
+}
+
+/** A program without the table has come before everything of it was published. */
+function unknownTable({ epoch, task }: DataRecord, path: string): PipelineError {
+  return new PipelineError(
+    'TABLE_REMOVED',
+    `epoch ${epoch} of ${task} has rows for table ${path} that are not published yet, and this program does not have the table`,
+    {
+      advice: 'Run the program as it was once more and stop it: it publishes them. Then run this one.',
+    },
+  )
 }
 
 function sealed(context: TaskContext): PipelineError {

@@ -21,6 +21,8 @@ export interface TaskContext {
   readonly plan: Plan
   readonly pipeline: string
   readonly incarnation: number
+  /** Of the incarnation: 1 is the one that it began with. Later ones have steps whose sources have a past without them. */
+  readonly program: number
   /** The nonce of the incarnation's record: tells this lake's epochs from those of another with the same numbers. */
   readonly life: string
   readonly run: string

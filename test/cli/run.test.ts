@@ -15,7 +15,10 @@ function mainFile(name: string, text: string): string {
 }
 
 const start = (path: string) =>
-  runMain({ path, fresh: false, acceptLoss: false, logLevel: null }, processTerminal({}, false))
+  runMain(
+    { path, fresh: false, acceptLoss: false, allowRemoved: false, logLevel: null },
+    processTerminal({}, false),
+  )
 
 /** What a run does to the process and to its errors, without a second copy of the package. */
 const RAN_TEXT = `const RAN = Symbol.for('millrace.ran'); globalThis[RAN] = (globalThis[RAN] ?? 0) + 1;`

@@ -25,6 +25,7 @@ export interface StartOptions {
   readonly source?: Source
   readonly registry?: SchemaRegistry
   readonly fresh?: boolean
+  readonly allowRemoved?: boolean
   readonly signal?: AbortSignal
   readonly log?: Log
   readonly retention?: RunBindings['retention']
@@ -58,6 +59,7 @@ export function start(program: PipelineSpec, options: StartOptions): Promise<Run
     },
     ...(options.retention === undefined ? {} : { retention: options.retention }),
     fresh: options.fresh ?? false,
+    allowRemoved: options.allowRemoved ?? false,
     signal: options.signal ?? null,
     deadLetters: options.deadLetters ?? null,
     stopWithinMs: options.stopWithinMs ?? null,
