@@ -120,7 +120,7 @@ function run(batches: readonly RecordBatch[]): Result {
     fileBytes += body.length
     const { watermarkMs, idle, ended } = output.state
     timed('merge', () => {
-      merge.fold({ task: 'trips-0', epoch: epoch++, watermarkMs, idle, ended, partials: output.partials })
+      merge.fold({ task: 'trips-0', epoch: epoch++, watermarkMs, idle, ended, partials: output.partials[0] ?? null })
     })
     for (const { shape, batch, count } of timed('merge', () => merge.cut())) {
       goldRows += count

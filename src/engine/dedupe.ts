@@ -2,6 +2,7 @@ import { type Column, createBatch, truncateBatch } from '../columns/column.ts'
 import type { Field } from '../columns/column-type.ts'
 import { type KeyJson, keyFromJson, keyToJson } from './key-codec.ts'
 import { KeyTable } from './key-table.ts'
+import type { KeyedState } from './window-step.ts'
 
 /** Keys and the newest event time of a kept row of each. One array per key column. */
 export interface DedupeJson {
@@ -18,7 +19,7 @@ const PART_KEYS_MAX = 100_000
  * The keys of one dedupe step. For each key the newest event time T of a kept row; a row at t is a duplicate when |t − T| < within
  * and W < T + within. By the second condition a key that the watermark has left behind cannot matter any more, so freeing it or not changes no result.
  */
-export class DedupeSet {
+export class DedupeSet implements KeyedState {
   readonly #fields: readonly Field[]
   readonly #withinMs: number
   #keys: KeyTable
@@ -88,7 +89,8 @@ export class DedupeSet {
   }
 
   /** Adds a snapshot, or changes on top of it. */
-  restore(json: DedupeJson): void {
+  restore(part: unknown): void {
+    const json = part as DedupeJson
     const batch = createBatch(this.#fields)
     for (let i = 0; i < json.timesMs.length; i++) {
       truncateBatch(batch, 0)

@@ -23,7 +23,7 @@ export class Selection {
 
 /**
  * The rows of one epoch as columns, made by the source or by a map step. Beside the columns, and only for the rows of the range
- * in hand (`base` and above): each row's event time, the watermark that it found, and its record in the raw batch.
+ * in hand (`base` and above): each row's event time, the watermark that it found, its record in the raw batch, and that record's offset.
  */
 export class Frame {
   readonly batch: ColumnBatch
@@ -32,6 +32,8 @@ export class Frame {
   timesMs = new Float64Array(0)
   watermarksMs = new Float64Array(0)
   records = new Int32Array(0)
+  /** The row's place in its task's order. */
+  offsets = new Float64Array(0)
 
   constructor(fields: readonly Field[]) {
     this.batch = createBatch(fields)
@@ -44,6 +46,7 @@ export class Frame {
     this.timesMs = new Float64Array(rows)
     this.watermarksMs = new Float64Array(rows)
     this.records = new Int32Array(rows)
+    this.offsets = new Float64Array(rows)
   }
 
   /** Of all strings and bytes: what can make rows large. */

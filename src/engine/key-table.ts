@@ -51,6 +51,8 @@ export class KeyTable {
 
   #hashOf(columns: readonly Column[], row: number): number {
     const ops = this.#ops
+    // No key at all is one group.
+    if (ops.length === 0) return 0
     let hash = ops[0]!.hash(columns[0]!, row)
     for (let i = 1; i < ops.length; i++) hash = Math.imul(hash, 31) + ops[i]!.hash(columns[i]!, row)
     return hash | 0

@@ -1,10 +1,13 @@
 import { type ColumnBatch, createBatch, truncateBatch } from '../columns/column.ts'
 import { rowOpsFor, type RowOps } from '../columns/row-ops.ts'
 import { appendInt32, appendInt64, int32Column, int64Column } from '../columns/write.ts'
-import { type Accumulator, createAccumulator } from './accumulate/accumulator.ts'
+import type { Accumulator } from './accumulate/accumulator.ts'
+import { assert } from '../errors.ts'
 import { foldPanes, type PanesJson, panesToJson } from './partial.ts'
 import { PaneTable } from './pane-table.ts'
-import type { AggregatePlan } from './plan.ts'
+import type { ResultPlan } from './plan.ts'
+import { accumulatorsOf } from './row-adder.ts'
+import { type AlignedWindows, alignedWindows } from './window.ts'
 
 /** A merge's panes at rest: what the partials hold, and how often each pane has fired. */
 export interface MergePanesJson extends PanesJson {
@@ -20,10 +23,11 @@ const PART_PANES_MAX = 50_000
 
 /** All panes of one aggregate, over all partitions: folds partials, fires what the watermark has passed. */
 export class MergeAggregate {
-  readonly plan: AggregatePlan
+  readonly plan: ResultPlan
   /** The gold rows of the epoch in hand. */
   readonly rows: ColumnBatch
   readonly #keyOps: readonly RowOps[]
+  readonly #windows: AlignedWindows
   readonly #scratch: readonly Accumulator[]
   readonly #rules: { readonly keepFiredPanes: boolean }
   #panes: PaneTable
@@ -35,9 +39,11 @@ export class MergeAggregate {
   /** No pane needs a look before W reaches this. */
   #nextFireMs = Infinity
 
-  constructor(plan: AggregatePlan, rules: { readonly keepFiredPanes: boolean }) {
+  constructor(plan: ResultPlan, rules: { readonly keepFiredPanes: boolean }) {
+    assert(plan.node.kind === 'aggregate' && plan.node.window.kind === 'tumbling', plan.node.name)
     this.plan = plan
-    this.rows = createBatch(plan.goldFields)
+    this.#windows = alignedWindows(plan.node.window)
+    this.rows = createBatch(plan.resultFields)
     this.#keyOps = plan.keyFields.map(rowOpsFor)
     this.#scratch = this.#accumulators()
     this.#rules = rules
@@ -120,15 +126,11 @@ export class MergeAggregate {
   }
 
   #accumulators(): readonly Accumulator[] {
-    const { node, inputs } = this.plan
-    return node.aggregates.map((named, i) =>
-      createAccumulator(named, { input: inputs[i]?.field ?? null, by: null, row: [] }),
-    )
+    return accumulatorsOf(this.plan)
   }
 
   #closeMsOf(pane: number): number {
-    const { window, allowedLatenessMs } = this.plan.node
-    return this.#panes.windowStartOf(pane) + window.sizeMs + allowedLatenessMs
+    return this.#windows.endOf(this.#panes.windowStartOf(pane)) + this.plan.node.allowedLatenessMs
   }
 
   #append(pane: number): void {
@@ -141,7 +143,7 @@ export class MergeAggregate {
       at++
     }
     appendInt64(int64Column(columns[at++]!), startMs)
-    appendInt64(int64Column(columns[at++]!), startMs + this.plan.node.window.sizeMs)
+    appendInt64(int64Column(columns[at++]!), this.#windows.endOf(startMs))
     for (const accumulator of this.#panes.accumulators) accumulator.appendResult(pane, columns[at++]!)
     appendInt32(int32Column(columns[at]!), ++this.#revisions[pane]!)
     this.#changed[pane] = 0

@@ -1,7 +1,7 @@
 import type { ColumnBatch } from '../columns/column.ts'
 import type { TableRows } from './partition-task.ts'
 import { MergeAggregate, type MergePanesJson } from './merge-aggregate.ts'
-import type { PartialsJson } from './partial.ts'
+import type { PanesJson, PartialsJson } from './partial.ts'
 import type { Plan } from './plan.ts'
 import { Counts, countUp, type Totals } from './totals.ts'
 
@@ -63,7 +63,7 @@ export class MergeTask {
     this.expect(tasks)
     this.#watermarkMs = state?.watermarkMs ?? -Infinity
     this.#counts = Counts.from(state?.totals ?? null)
-    this.#aggregates = plan.aggregates.map((aggregate) => new MergeAggregate(aggregate, rules))
+    this.#aggregates = plan.results.map((result) => new MergeAggregate(result, rules))
   }
 
   get watermarkMs(): number {
@@ -110,7 +110,7 @@ export class MergeTask {
     if (source.partials === null) return
     for (const aggregate of this.#aggregates) {
       const json = source.partials[aggregate.plan.node.name]
-      if (json !== undefined) aggregate.fold(json)
+      if (json !== undefined) aggregate.fold(json as PanesJson)
     }
   }
 
@@ -132,8 +132,8 @@ export class MergeTask {
     }
     for (const aggregate of this.#aggregates) aggregate.fire(this.#watermarkMs, slowestMs)
     const tables: TableRows[] = []
-    for (const { shape, aggregate } of this.#plan.gold) {
-      const batch = this.#aggregates[aggregate]!.rows
+    for (const { shape, result } of this.#plan.gold) {
+      const batch = this.#aggregates[result]!.rows
       if (batch.length === 0) continue
       countUp(this.#counts.rows, shape.path, batch.length)
       tables.push({ shape, batch, selection: null, count: batch.length })

@@ -41,18 +41,19 @@ export class PaneTable {
     return this.#starts[pane]!
   }
 
-  /** panes[i] becomes the pane of key columns' row rows[i] and the window that starts at startsMs[i]. */
+  /** panes[i] becomes the pane of key columns' row rows[i] and the window that starts at startsMs[rows[i] − base]. */
   panesOf(
     keyColumns: readonly Column[],
     rows: Int32Array,
-    startsMs: Float64Array,
     count: number,
+    startsMs: Float64Array,
+    base: number,
     panes: Int32Array,
   ): void {
     if (this.#rowKeys.length < count) this.#rowKeys = new Int32Array(count * 2)
     const ids = this.#rowKeys
     this.#keys.idsOf(keyColumns, rows, count, ids)
-    for (let i = 0; i < count; i++) panes[i] = this.#paneOf(ids[i]!, startsMs[i]!)
+    for (let i = 0; i < count; i++) panes[i] = this.#paneOf(ids[i]!, startsMs[rows[i]! - base]!)
     for (const accumulator of this.accumulators) accumulator.reserve(this.#size)
   }
 

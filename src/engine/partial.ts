@@ -11,8 +11,8 @@ export interface PanesJson {
   readonly states: readonly (readonly unknown[])[]
 }
 
-/** What an epoch of a partition task adds to each aggregate, by name. */
-export type PartialsJson = Readonly<Record<string, PanesJson>>
+/** What an epoch adds to each result, by name. Of windows that are known by their start: `PanesJson`; other kinds have a form of their own. */
+export type PartialsJson = Readonly<Record<string, unknown>>
 
 /** The panes as JSON, those listed, in that order. */
 export function panesToJson(table: PaneTable, panes: readonly number[] | null): PanesJson {

@@ -4,11 +4,11 @@ import { assert } from '../errors.ts'
 import type { RecordBatch, TableShape } from '../ports.ts'
 import { CircuitBreaker, type CircuitState } from './circuit-breaker.ts'
 import { type DeadLetter, DeadLetterBatch, type DeadLetterOrigin } from './dead-letter.ts'
-import type { DedupeJson, DedupeSet } from './dedupe.ts'
+import { createWindowStep } from './create-window-step.ts'
 import { readEventTimes } from './event-time.ts'
 import { columnAt } from './field-path.ts'
 import { Frame, Selection } from './frame.ts'
-import { type PartialsJson, panesToJson } from './partial.ts'
+import type { PartialsJson } from './partial.ts'
 import type { Plan } from './plan.ts'
 import { appendRecordColumns, recordFields } from './record-columns.ts'
 import { createRowStep, type RowStep, type StepRefusal, type StepReport } from './row-step.ts'
@@ -16,9 +16,9 @@ import { Counts, countUp, type Totals } from './totals.ts'
 import { FRAME_BYTES, schemaIdOf, type WriterSchemas } from './writer-schemas.ts'
 import { WatermarkTracker } from './watermark-tracker.ts'
 import { instantText } from './instant-text.ts'
-import { WindowStep } from './window-step.ts'
+import type { KeyedState, WindowStep } from './window-step.ts'
 
-/** What a partition task carries from epoch to epoch, apart from its dedupe sets. It travels in the checkpoint record. */
+/** What a partition task carries from epoch to epoch, apart from what its steps remember by key. It travels in the checkpoint record. */
 export interface PartitionState {
   /** Null before the first record: the source's beginning. */
   readonly position: string | null
@@ -44,14 +44,14 @@ export interface EpochOutput {
   readonly state: PartitionState
   /** Tables without rows are left out. */
   readonly tables: readonly TableRows[]
-  /** Null where the pipeline has no windows or the epoch touched none. */
-  readonly partials: PartialsJson | null
+  /** By slice, null where the epoch adds nothing to it; of no slice where it adds nothing at all. */
+  readonly partials: readonly (PartialsJson | null)[]
 }
 
-/** How a cut writes the dedupe sets: only what changed, or all. */
-export interface DedupeOutput {
+/** A part of what steps remember by key, such as dedupe sets, by the name of the step: only what changed, or all. */
+export interface KeyedOutput {
   readonly kind: 'changes' | 'snapshot'
-  readonly steps: Readonly<Record<string, DedupeJson>>
+  readonly steps: Readonly<Record<string, unknown>>
 }
 
 export interface EpochLimits {
@@ -62,7 +62,7 @@ export interface EpochLimits {
 /**
  * The state machine of one source partition: records in, in position order; at the cut, rows for the tables and partials for
  * the merge. Synchronous and pure: time is in the records, and at the cut an argument. Between epochs it holds its
- * watermark and its dedupe sets, nothing else.
+ * watermark and what its steps remember by key, nothing else.
  */
 export class PartitionTask implements StepReport {
   readonly #plan: Plan
@@ -101,9 +101,9 @@ export class PartitionTask implements StepReport {
     this.#dataColumns = this.#frame.batch.columns.slice(0, plan.sourceFields.length)
     this.#recordColumns = this.#frame.batch.columns.slice(plan.sourceFields.length)
     this.#steps = this.#createSteps()
-    this.#windows = plan.aggregates.map(
-      (aggregate) => new WindowStep(aggregate, this.#frameOf(aggregate.frame)),
-    )
+    this.#windows = plan.results
+      .filter((result) => result.stage === 0)
+      .map((result) => createWindowStep(result, this.#frameOf(result.frame), origin.task))
     this.#silver = plan.silver.map(() => new Selection())
     this.#letters = new DeadLetterBatch(origin)
     const { watermark } = plan.spec.source
@@ -256,30 +256,29 @@ export class PartitionTask implements StepReport {
     return { records: this.#records, state: this.#state(), tables: withRows, partials: this.#partials() }
   }
 
-  /** In parts, so that a large set is never in memory twice; nothing where no step dedupes. To be taken to the end. */
-  *cutDedupe(kind: DedupeOutput['kind']): Generator<DedupeOutput> {
-    for (const { name, set } of this.#dedupeSets()) {
+  /** In parts, so that large state is never in memory twice; nothing where no step remembers anything. To be taken to the end. */
+  *cutKeyed(kind: KeyedOutput['kind']): Generator<KeyedOutput> {
+    for (const { name, keyed } of this.#keyedStates()) {
       const parts =
-        kind === 'changes' ? set.takeChanges(this.watermarkMs) : set.takeSnapshot(this.watermarkMs)
+        kind === 'changes' ? keyed.takeChanges(this.watermarkMs) : keyed.takeSnapshot(this.watermarkMs)
       for (const part of parts) yield { kind, steps: { [name]: part } }
     }
   }
 
   /** Applies snapshots and changes in the order in which they were written. */
-  restoreDedupe(output: DedupeOutput): void {
-    for (const { name, set } of this.#dedupeSets()) {
+  restoreKeyed(output: KeyedOutput): void {
+    for (const { name, keyed } of this.#keyedStates()) {
       const json = output.steps[name]
-      if (json !== undefined) set.restore(json)
+      if (json !== undefined) keyed.restore(json)
     }
   }
 
-  *#dedupeSets(): Generator<{ readonly name: string; readonly set: DedupeSet }> {
-    for (const [i, { dedupe }] of this.#steps.entries()) {
-      if (dedupe === null) continue
+  *#keyedStates(): Generator<{ readonly name: string; readonly keyed: KeyedState }> {
+    for (const [i, { keyed }] of this.#steps.entries()) {
       const { node } = this.#plan.steps[i]!
-      assert(node.kind === 'dedupe', 'only dedupe steps have a set')
-      yield { name: node.name, set: dedupe }
+      if (keyed !== null && node.kind !== 'late') yield { name: node.name, keyed }
     }
+    for (const { keyed, plan } of this.#windows) if (keyed !== null) yield { name: plan.node.name, keyed }
   }
 
   /** Empties the epoch's columns; their memory is kept for the next. */
@@ -287,7 +286,7 @@ export class PartitionTask implements StepReport {
     this.#frame.clear()
     for (const step of this.#steps) step.frame.clear()
     for (const selection of this.#silver) selection.count = 0
-    for (const window of this.#windows) window.panes.clear()
+    for (const window of this.#windows) window.clear()
     for (const column of this.#letters.batch.columns) column.truncate(0)
     this.#letters.batch.length = 0
     this.#records = 0
@@ -374,7 +373,9 @@ export class PartitionTask implements StepReport {
         this.#dataColumns,
       )
       for (let record = next; record < stop; record++) {
-        frame.records[frame.batch.length++ - frame.base] = record
+        const at = frame.batch.length++ - frame.base
+        frame.records[at] = record
+        frame.offsets[at] = batch.offsets[record]!
       }
       if (stop < to) {
         const message = writer.decoder.failure
@@ -452,7 +453,7 @@ export class PartitionTask implements StepReport {
     this.#steps.forEach((step, i) => {
       const { node, input } = this.#plan.steps[i]!
       if (node.kind === 'late') {
-        const index = this.#plan.aggregates.findIndex((aggregate) => aggregate.node.name === node.input.name)
+        const index = this.#windows.findIndex(({ plan }) => plan.node.name === node.input.name)
         runWindow(index)
         step.output.count = 0
         step.output.append(this.#windows[index]!.late)
@@ -474,15 +475,15 @@ export class PartitionTask implements StepReport {
     return step < 0 ? this.#timed : this.#steps[step]!.output
   }
 
-  #partials(): PartialsJson | null {
-    const partials: Record<string, PartialsJson[string]> = {}
-    let any = false
+  #partials(): readonly (PartialsJson | null)[] {
+    const { slices } = this.#plan
+    const partials: (Record<string, unknown> | null)[] = Array.from({ length: slices }, () => null)
     for (const window of this.#windows) {
-      if (window.panes.size === 0) continue
-      any = true
-      partials[window.plan.node.name] = panesToJson(window.panes, null)
+      for (const [slice, json] of window.takePartials(slices).entries()) {
+        if (json !== null) partials[slice] = { ...partials[slice], [window.plan.node.name]: json }
+      }
     }
-    return any ? partials : null
+    return partials.every((partial) => partial === null) ? [] : partials
   }
 
   #state(): PartitionState {

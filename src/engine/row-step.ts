@@ -8,6 +8,7 @@ import { compileExpectations } from './expectation.ts'
 import { columnAt, resolveFieldPath } from './field-path.ts'
 import { Frame, type Selection } from './frame.ts'
 import type { StepPlan } from './plan.ts'
+import type { KeyedState } from './window-step.ts'
 
 /** What a step tells the task about a row that it refuses. `row` is of the step's input frame. */
 export interface StepReport {
@@ -28,8 +29,8 @@ export interface RowStep {
   readonly frame: Frame
   readonly output: Selection
   run(input: Selection, report: StepReport): void
-  /** Null for every step that keeps no state. */
-  readonly dedupe: DedupeSet | null
+  /** Null for every step that remembers nothing. */
+  readonly keyed: KeyedState | null
 }
 
 type RunStep = Pick<RowStep, 'run'>
@@ -44,12 +45,12 @@ export function createRowStep(
   const node = plan.node
   switch (node.kind) {
     case 'expect':
-      return { frame: inputFrame, output, dedupe: null, ...expectStep(plan, inputFields, inputFrame, output) }
+      return { frame: inputFrame, output, keyed: null, ...expectStep(plan, inputFields, inputFrame, output) }
     case 'filter':
-      return { frame: inputFrame, output, dedupe: null, ...filterStep(plan, inputFields, inputFrame, output) }
+      return { frame: inputFrame, output, keyed: null, ...filterStep(plan, inputFields, inputFrame, output) }
     case 'map': {
       const frame = new Frame(plan.fields)
-      return { frame, output, dedupe: null, ...mapStep(plan, inputFields, inputFrame, frame, output) }
+      return { frame, output, keyed: null, ...mapStep(plan, inputFields, inputFrame, frame, output) }
     }
     case 'dedupe': {
       const fields = node.by.map((by) => resolveFieldPath(inputFields, by, node.name).field)
@@ -57,12 +58,12 @@ export function createRowStep(
       return {
         frame: inputFrame,
         output,
-        dedupe,
+        keyed: dedupe,
         ...dedupeStep(plan, inputFields, inputFrame, dedupe, output),
       }
     }
     case 'late':
-      return { frame: inputFrame, output, dedupe: null, run() {} }
+      return { frame: inputFrame, output, keyed: null, run() {} }
     default:
       return unreachable(node)
   }
@@ -168,6 +169,7 @@ function mapStep(
         to.timesMs[at] = from.timesMs[row - from.base]!
         to.watermarksMs[at] = from.watermarksMs[row - from.base]!
         to.records[at] = from.records[row - from.base]!
+        to.offsets[at] = from.offsets[row - from.base]!
         output.rows[output.count++] = mapped
       }
       report.drop(node.name, dropped)
@@ -208,7 +210,7 @@ const OWN_FRAME = /\n[^\n]*\bmillraceStep\b[^]*$/
 /**
  * The stack ends where our own begins: what called the step depends on how the input was batched, and a dead letter must not.
  */
-function thrown(stage: string, error: unknown): StepRefusal {
+export function thrown(stage: string, error: unknown): StepRefusal {
   const stack = error instanceof Error ? (error.stack?.replace(OWN_FRAME, '') ?? null) : null
   return { reason: 'processing', stage, message: messageOf(error), stack }
 }

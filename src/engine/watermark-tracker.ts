@@ -9,7 +9,7 @@ export class WatermarkTracker {
   #watermarkMs: number
 
   constructor(spec: WatermarkSpec, watermarkMs: number) {
-    this.#boundMs = spec.boundMs
+    this.#boundMs = spec.kind === 'bounded-out-of-orderness' ? spec.boundMs : Infinity
     this.#watermarkMs = watermarkMs
   }
 

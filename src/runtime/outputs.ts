@@ -79,8 +79,8 @@ export function resultMessages(
   const identity = identityOf(context, task, epoch)
   const { messageBytesMax } = topics.outbox
   const messages: OutboxMessage[] = []
-  for (const [index, { node, aggregate }] of plan.topics.entries()) {
-    const batch = merge.rowsOf(aggregate)
+  for (const [index, { node, result }] of plan.topics.entries()) {
+    const batch = merge.rowsOf(result)
     const encoder = topics.encoders[index]!
     const options = { topic: node.name, encoder, identity, firstIndex: messages.length, messageBytesMax }
     for (const message of resultsOf(batch, batch.length, options)) messages.push(message)

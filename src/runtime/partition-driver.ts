@@ -1,5 +1,5 @@
 import type { PartitionWork } from '../checkpoint/record.ts'
-import { type DedupeOutput, PartitionTask } from '../engine/partition-task.ts'
+import { type KeyedOutput, PartitionTask } from '../engine/partition-task.ts'
 import type { WriterSchemas } from '../engine/writer-schemas.ts'
 import { assert } from '../errors.ts'
 import type { PartitionReader, ReadResult, RecordBatch, SourcePartition } from '../ports.ts'
@@ -234,8 +234,8 @@ export class PartitionDriver {
     const output = this.#task.cut(cutMs)
     const tables = encodeTables(context, partition.id, name, tablesOnly(context, output.tables), cutMs)
     const isSnapshot = this.#epochsSinceSnapshot % SNAPSHOT_EVERY_EPOCHS === 0
-    const dedupe = encodeLines(this.#task.cutDedupe(isSnapshot ? 'snapshot' : 'changes'))
-    const partials = output.partials === null ? null : encodeLines([output.partials])
+    const dedupe = encodeLines(this.#task.cutKeyed(isSnapshot ? 'snapshot' : 'changes'))
+    const partials = output.partials.length === 0 ? null : encodeLines(output.partials)
     if (dedupe.length > 0) {
       const key = context.keys.staged(partition.id, nameOf(context, name), 'dedupe')
       this.#dedupeKeys = isSnapshot ? [key] : [...this.#dedupeKeys, key]
@@ -265,7 +265,14 @@ export class PartitionDriver {
       },
       recorded: () => {
         const { watermarkMs, idle, ended } = output.state
-        const source = { task: partition.id, epoch, watermarkMs, idle, ended, partials: output.partials }
+        const source = {
+          task: partition.id,
+          epoch,
+          watermarkMs,
+          idle,
+          ended,
+          partials: output.partials[0] ?? null,
+        }
         feed?.offer({ kind: 'epoch', source })
       },
     })
@@ -280,7 +287,7 @@ export class PartitionDriver {
   async #restoreDedupe(): Promise<void> {
     const { context } = this.#options
     for (const key of this.#dedupeKeys) {
-      for (const line of await readLines(context, key)) this.#task.restoreDedupe(line as DedupeOutput)
+      for (const line of await readLines(context, key)) this.#task.restoreKeyed(line as KeyedOutput)
     }
   }
 }

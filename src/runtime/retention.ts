@@ -146,7 +146,7 @@ export class Retention {
   /** How far the merge has come with each task in what a restore of it begins with; null where the pipeline has no merge. */
   async #mergedEpochs(): Promise<Readonly<Record<string, { readonly epoch: number }>> | null> {
     const { plan, rules } = this.#context
-    if (plan.aggregates.length === 0 || !rules.retainMergeSnapshot) return null
+    if (plan.results.length === 0 || !rules.retainMergeSnapshot) return null
     const chain = new Chain(this.#context, MERGE_TASK)
     const last = await newestData(chain, await chain.list(), Infinity)
     if (last?.work.type !== 'merge') return {}

@@ -156,7 +156,7 @@ class PipelineRun {
   async #runAll(partitions: readonly SourcePartition[]): Promise<RunSummary> {
     const context = await this.#openContext(partitions)
     const chains = new Map(partitions.map(({ id }) => [id, new Chain(context, id)]))
-    const merge = context.plan.aggregates.length === 0 ? null : new Chain(context, MERGE_TASK)
+    const merge = context.plan.results.length === 0 ? null : new Chain(context, MERGE_TASK)
     const finished = await this.#totalsIfFinished(context, chains, merge)
     if (finished !== null) return this.#summary('nothing-to-do', finished, 0)
     const tasks = this.#taskSet(context, partitions, null)

@@ -93,7 +93,7 @@ export class TaskSet {
     for (const id of this.#merges.keys())
       if (!assignment.mergeTasks.includes(id)) void this.#release(this.#merges, id)
     for (const partition of assignment.partitions) this.#startPartition(partition)
-    if (this.#options.context.plan.aggregates.length === 0) return
+    if (this.#options.context.plan.results.length === 0) return
     for (const task of assignment.mergeTasks) this.#startMerge(task)
     // Partitions that the source has got since hold the watermark from now on.
     this.#feed.wake()
@@ -176,7 +176,7 @@ export class TaskSet {
     const { plan, deadLetters } = context
     const tables = partitionTables(context)
     const sinks = { tables, outbox: deadLetters?.outbox ?? null }
-    const feed = plan.aggregates.length === 0 ? null : this.#feed
+    const feed = plan.results.length === 0 ? null : this.#feed
     let place: string | null = null
     this.#news.claiming(partition.id)
     try {

@@ -31,7 +31,7 @@ describe('an output topic', () => {
     expect(spec.topics).toEqual([{ kind: 'topic', name: 'zone-minutes', input: dropping.node }])
     const plan = compilePlan(spec, ['trips'])
     expect(plan.gold).toEqual([])
-    expect(plan.aggregates.map(({ node }) => node.name)).toEqual(['dropping'])
+    expect(plan.results.map(({ node }) => node.name)).toEqual(['dropping'])
   })
 
   test('has the columns of the gold table, and the fields of keyBy as its key', () => {
@@ -42,8 +42,8 @@ describe('an output topic', () => {
     })
     const plan = compilePlan(both, ['trips'])
     expect(plan.topics).toHaveLength(1)
-    const [{ aggregate: index, shape }] = plan.topics as [(typeof plan.topics)[0]]
-    expect(index).toBe(plan.gold[0]!.aggregate)
+    const [{ result: index, shape }] = plan.topics as [(typeof plan.topics)[0]]
+    expect(index).toBe(plan.gold[0]!.result)
     expect(shape.topic).toBe('zone-minutes')
     expect(shape.fields).toEqual(plan.gold[0]!.shape.fields)
     expect(shape.keyFields.map(({ name }) => name)).toEqual(['zone'])
