@@ -16,6 +16,7 @@ import { describeLag } from './lag-command.ts'
 import { ownPackage } from './own-package.ts'
 import { describeStreams } from './stream-commands.ts'
 import type { Terminal } from './terminal.ts'
+import { describeWindows } from './windows-command.ts'
 
 const HELP_WIDTH = 110
 /** As in src/runtime/run.ts, which this file does not wait for: more rows do not fit the memory of one Parquet write. */
@@ -164,6 +165,7 @@ Example:
     .action((path: string, options: Options) => run(checkCommand(path, options, terminal)))
 
   describeLag(program, terminal, run)
+  describeWindows(program, terminal, run)
   describeCheckpoints(program, terminal, run)
   describeRecordings(program, terminal, run)
   describeDeadLetters(program, terminal, run)

@@ -1,5 +1,4 @@
 import { KafkaClient } from '../kafka/client.ts'
-import type { Log } from '../ports.ts'
 import { systemClock, systemEntropy } from '../runtime/system.ts'
 import { pipelineOf } from './chain-facts.ts'
 import { EXIT, type ExitCode } from './failure.ts'
@@ -8,6 +7,7 @@ import { beyond, type LagLimit, type LagReport } from './lag-report.ts'
 import { lagText } from './lag-text.ts'
 import { measureLag } from './measure-lag.ts'
 import { openLake } from './open-lake.ts'
+import { SILENT } from './silent-log.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface LagOptions {
@@ -65,6 +65,3 @@ async function show(
   await err.line(`${err.style('red', 'above --max-lag:')} ${over.join(', ')}`)
   return EXIT.behind
 }
-
-/** What is wrong is thrown; what is tried again is nobody's business here. */
-const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT }
