@@ -2,16 +2,17 @@ import type { Column } from '../../columns/column.ts'
 import type { Field } from '../../columns/column-type.ts'
 import { assert } from '../../errors.ts'
 import type { Accumulator } from './accumulator.ts'
-import { appendBytes, appendNull } from './result-column.ts'
+import { byteText, compareBytes, compareText } from './byte-text.ts'
+import { appendByteText, appendNull } from './result-column.ts'
 
 /**
  * Least or greatest of string and bytes, in the order of their unsigned bytes; for UTF-8 that is the order of
- * code points. Ties keep what is there, so a byte is copied only when a pane finds something better.
+ * code points. Ties keep what is there, so bytes are copied only when a pane finds something better.
  */
 export class BinaryExtremum implements Accumulator {
   readonly resultField: Field
   readonly #least: boolean
-  readonly #best: (Uint8Array | null)[] = []
+  readonly #best: (string | null)[] = []
 
   constructor(resultField: Field, extremum: 'min' | 'max') {
     this.resultField = resultField
@@ -35,19 +36,21 @@ export class BinaryExtremum implements Accumulator {
       const pane = panes[i]!
       const start = offsets[row]!
       const end = offsets[row + 1]!
-      if (this.#isBetter(data, start, end, this.#best[pane]!)) this.#best[pane] = data.slice(start, end)
+      const best = this.#best[pane]!
+      if (best === null || this.#isBetter(compareBytes(data, start, end, best))) {
+        this.#best[pane] = byteText(data, start, end)
+      }
     }
   }
 
   mergePane(other: Accumulator, from: number, into: number): void {
     assert(other instanceof BinaryExtremum && other.#least === this.#least, 'only extrema of one kind merge')
     const theirs = other.#best[from]!
-    if (theirs !== null && this.#isBetter(theirs, 0, theirs.length, this.#best[into]!)) {
-      this.#best[into] = theirs
-    }
+    const ours = this.#best[into]!
+    if (theirs === null) return
+    if (ours === null || this.#isBetter(compareText(theirs, ours))) this.#best[into] = theirs
   }
 
-  /** The panes share the bytes, which nobody changes. */
   movePane(from: number, into: number): void {
     this.#best[into] = this.#best[from]!
   }
@@ -55,31 +58,21 @@ export class BinaryExtremum implements Accumulator {
   appendResult(pane: number, column: Column): void {
     const best = this.#best[pane]!
     if (best === null) appendNull(column)
-    else appendBytes(column, best)
+    else appendByteText(column, best)
   }
 
-  /** Null, or a string with one character of U+0000..U+00FF for each byte: exact also for bytes that are no text. */
+  /** Null, or a string with one character of U+0000..U+00FF for each byte. */
   write(pane: number): unknown {
-    const best = this.#best[pane]!
-    if (best === null) return null
-    let text = ''
-    for (const byte of best) text += String.fromCharCode(byte)
-    return text
+    return this.#best[pane]!
   }
 
   read(pane: number, state: unknown): void {
     assert(state === null || typeof state === 'string', 'the state of a least or greatest string is a string')
-    this.#best[pane] = state === null ? null : Uint8Array.from(state, (character) => character.charCodeAt(0))
+    this.#best[pane] = state
   }
 
-  #isBetter(data: Uint8Array, start: number, end: number, best: Uint8Array | null): boolean {
-    if (best === null) return true
-    const length = end - start
-    const common = Math.min(length, best.length)
-    for (let i = 0; i < common; i++) {
-      const difference = data[start + i]! - best[i]!
-      if (difference !== 0) return difference < 0 === this.#least
-    }
-    return this.#least ? length < best.length : length > best.length
+  /** `order` is that of a value and the best there is. */
+  #isBetter(order: number): boolean {
+    return this.#least ? order < 0 : order > 0
   }
 }

@@ -1,6 +1,7 @@
 import { setValid } from '../../columns/column.ts'
 import type { Column } from '../../columns/column.ts'
 import { assert } from '../../errors.ts'
+import { putByteText } from './byte-text.ts'
 import { WORD_BASE, setWords, wordsOf } from './words.ts'
 import type { WordsPerValue } from './words.ts'
 
@@ -40,13 +41,24 @@ export function appendDouble(column: Column, value: number): void {
   column.values[row] = Number.isNaN(value) ? Number.NaN : value
 }
 
-export function appendBytes(column: Column, value: Uint8Array): void {
-  assert(column.storage === 'binary', 'bytes go to a binary column')
+/** Bytes as `byteText` gives them, into a column of strings, bytes or fixed. */
+export function appendByteText(column: Column, text: string): void {
   const row = appendedValue(column)
+  if (column.storage === 'fixed') {
+    for (let i = 0; i < text.length; i++) column.data[row * column.width + i] = text.charCodeAt(i)
+    return
+  }
+  assert(column.storage === 'binary', 'bytes go to a column of strings, bytes or fixed')
   const start = column.offsets[row]!
-  column.reserveData(start + value.length)
-  column.data.set(value, start)
-  column.offsets[row + 1] = start + value.length
+  putByteText(column, start, text)
+  column.offsets[row + 1] = start + text.length
+}
+
+export function appendBoolean(column: Column, value: boolean): void {
+  assert(column.storage === 'boolean', 'a boolean goes to a boolean column')
+  const row = appendedValue(column)
+  if (value) column.bits[row >> 3]! |= 1 << (row & 7)
+  else column.bits[row >> 3]! &= ~(1 << (row & 7))
 }
 
 function appendedValue(column: Column): number {
