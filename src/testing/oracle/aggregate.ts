@@ -1,66 +1,185 @@
-import type { NamedAggregate } from '../../topology/node.ts'
-import type { Cell } from '../simulation/jsonl-encoder.ts'
-import { cellOfAvro, typeOfField } from './cell.ts'
-import { doubleOf, nearestDouble, numeratorOf } from './rational.ts'
+import { unreachable } from '../../errors.ts'
+import type { AggregateSpec } from '../../topology/node.ts'
+import { type AvroType, cellOfAvro, typeOfField, valueAt } from './cell.ts'
+import { compare, type Scaled } from './compare.ts'
+import { compareItems, type Item } from './item.ts'
+import { doubleOf, nearestDouble, numeratorOf, varianceOf } from './rational.ts'
+import { distinctCount, sketchQuantile } from './sketch.ts'
+
+/** The Avro type of an aggregate's column. */
+export function aggregateType(spec: AggregateSpec, schema: unknown): unknown {
+  const input = spec.field === null ? null : typeOfField(schema, spec.field)
+  switch (spec.kind) {
+    case 'count':
+    case 'count-if':
+    case 'count-distinct':
+      return 'long'
+    case 'sum':
+      if (input!.logicalType === 'decimal') return ['null', { ...input!, type: 'bytes', precision: 38 }]
+      return ['null', isFloat(input!) ? 'double' : 'long']
+    case 'avg':
+    case 'variance':
+    case 'stddev':
+    case 'quantile':
+      return ['null', 'double']
+    case 'quantiles':
+      return ['null', { type: 'array', items: 'double' }]
+    case 'top-k':
+    case 'most-frequent':
+    case 'collect':
+      return ['null', { type: 'array', items: input }]
+    case 'custom':
+      return spec.type
+    case 'min':
+    case 'max':
+    case 'first':
+    case 'last':
+    case 'min-by':
+    case 'max-by':
+      return ['null', input]
+    default:
+      return unreachable(spec)
+  }
+}
 
 /** The rows of a pane are kept as they are; the result is computed at the end from all of them. */
-export function aggregateOf(
-  aggregate: NamedAggregate,
-  schema: unknown,
-  rows: readonly Readonly<Record<string, unknown>>[],
-): Cell {
-  const { spec } = aggregate
-  if (spec.kind === 'count' && spec.field === null) return String(rows.length)
+export function aggregateOf(spec: AggregateSpec, schema: unknown, items: readonly Item[]): unknown {
+  if (spec.kind === 'count-if') return BigInt(items.filter(({ row }) => spec.predicate(row as never)).length)
+  if (spec.kind === 'custom') {
+    const state = items.reduce<unknown>((sum, { row }) => spec.add(sum as never, row as never), spec.init())
+    return spec.result(state as never)
+  }
+  if (spec.kind === 'count' && spec.field === null) return BigInt(items.length)
   const field = spec.field!
-  const values = rows.map((row) => row[field]).filter((value) => value !== null && value !== undefined)
-  if (spec.kind === 'count') return String(values.length)
-  if (values.length === 0) return null
   const type = typeOfField(schema, field)
-  if (spec.kind === 'min' || spec.kind === 'max') {
-    const sorted = [...values].sort(compare)
-    return cellOfAvro(type, spec.kind === 'min' ? sorted[0] : sorted.at(-1))
+  const pairs = items
+    .map((item) => ({
+      item,
+      value: valueAt(item.row, field),
+      by: 'by' in spec ? valueAt(item.row, spec.by) : 0,
+    }))
+    .filter(({ value, by }) => value !== null && by !== null)
+  return ofValues(spec, type, pairs)
+}
+
+interface Pair {
+  readonly item: Item
+  readonly value: unknown
+  readonly by: unknown
+}
+
+type FieldSpec = Exclude<AggregateSpec, { kind: 'count-if' | 'custom' }>
+
+function ofValues(spec: FieldSpec, type: AvroType, pairs: readonly Pair[]): unknown {
+  const values = pairs.map(({ value }) => value)
+  const texts = values.map((value) => JSON.stringify(cellOfAvro(type, value)))
+  if (spec.kind === 'count') return BigInt(values.length)
+  if (spec.kind === 'count-distinct') return distinctCount(type, values, spec.exactMax)
+  if (values.length === 0) return null
+  const inOrder = [...pairs].sort(byPlace)
+  switch (spec.kind) {
+    case 'sum':
+      return sumOf(type, values)
+    case 'avg':
+      return averageOf(type, values)
+    case 'variance':
+      return varianceOf(numbersOf(type, values), spec.of === 'sample')
+    case 'stddev': {
+      const variance = varianceOf(numbersOf(type, values), spec.of === 'sample')
+      return variance === null ? null : Math.sqrt(variance)
+    }
+    case 'min':
+      return [...values].sort(compare)[0]
+    case 'max':
+      return [...values].sort(compare).at(-1)
+    case 'first':
+      return inOrder[0]!.value
+    case 'last':
+      return inOrder.at(-1)!.value
+    case 'min-by':
+      return inOrder.reduce((best, one) => (compare(one.by, best.by) < 0 ? one : best)).value
+    case 'max-by':
+      return inOrder.reduce((best, one) => (compare(one.by, best.by) > 0 ? one : best)).value
+    case 'quantile':
+      return sketchQuantile(doublesOf(type, values), spec.q, spec.accuracy)
+    case 'quantiles':
+      return spec.qs.map((q) => sketchQuantile(doublesOf(type, values), q, spec.accuracy))
+    case 'top-k':
+      return [...inOrder]
+        .sort((a, b) => compare(b.by, a.by))
+        .slice(0, spec.k)
+        .map(({ value }) => value)
+    case 'most-frequent':
+      return mostFrequent(values, texts, spec.k)
+    case 'collect':
+      return inOrder.slice(0, spec.max).map(({ value }) => value)
+    default:
+      return unreachable(spec)
   }
-  if (type.type === 'double' || type.type === 'float') {
-    return cellOfAvro('double', sumOfDoubles(values as number[], spec.kind === 'avg'))
-  }
-  const whole = values.map((value) =>
+}
+
+/** By event time, task and offset; of results, which have neither task nor offset, by the value. */
+function byPlace(a: Pair, b: Pair): number {
+  return compareItems(a.item, b.item) || compare(a.value, b.value)
+}
+
+function isFloat({ type }: AvroType): boolean {
+  return type === 'double' || type === 'float'
+}
+
+function sumOf(type: AvroType, values: readonly unknown[]): unknown {
+  if (isFloat(type)) return sumOfDoubles(values as readonly number[])
+  const total = wholeOf(type, values).reduce((a, b) => a + b, 0n)
+  return type.logicalType === 'decimal' ? { unscaled: total, scale: type.scale ?? 0 } : total
+}
+
+function averageOf(type: AvroType, values: readonly unknown[]): number {
+  if (isFloat(type)) return sumOfDoubles(values as readonly number[]) / values.length
+  const total = wholeOf(type, values).reduce((a, b) => a + b, 0n)
+  return nearestDouble(total, BigInt(values.length) * scaleOf(type))
+}
+
+function scaleOf(type: AvroType): bigint {
+  return type.logicalType === 'decimal' ? 10n ** BigInt(type.scale ?? 0) : 1n
+}
+
+function wholeOf(type: AvroType, values: readonly unknown[]): readonly bigint[] {
+  return values.map((value) =>
     type.logicalType === 'decimal' ? (value as Scaled).unscaled : BigInt(value as number),
   )
-  const total = whole.reduce((a, b) => a + b, 0n)
-  if (spec.kind === 'sum')
-    return type.logicalType === 'decimal' ? `${total}e-${type.scale ?? 0}` : String(total)
-  const scale = type.logicalType === 'decimal' ? (type.scale ?? 0) : 0
-  return cellOfAvro('double', nearestDouble(total, BigInt(values.length) * 10n ** BigInt(scale)))
 }
 
-interface Scaled {
-  readonly unscaled: bigint
+/** Values as fractions; null where one is not finite. */
+function numbersOf(
+  type: AvroType,
+  values: readonly unknown[],
+): { readonly numerators: readonly bigint[]; readonly denominator: bigint } | null {
+  if (!isFloat(type)) return { numerators: wholeOf(type, values), denominator: scaleOf(type) }
+  if (!values.every(Number.isFinite)) return null
+  return { numerators: (values as readonly number[]).map(numeratorOf), denominator: 1n << 1074n }
 }
 
-function sumOfDoubles(values: readonly number[], average: boolean): number {
+function doublesOf(type: AvroType, values: readonly unknown[]): readonly number[] {
+  if (isFloat(type)) return values as readonly number[]
+  return wholeOf(type, values).map((whole) => nearestDouble(whole, scaleOf(type)))
+}
+
+function sumOfDoubles(values: readonly number[]): number {
   if (values.some(Number.isNaN)) return Number.NaN
   const infinite = new Set(values.filter((value) => !Number.isFinite(value)))
   if (infinite.size > 0) return infinite.size > 1 ? Number.NaN : [...infinite][0]!
-  const total = values.reduce((sum, value) => sum + numeratorOf(value), 0n)
-  const sum = doubleOf(total)
-  return average ? sum / values.length : sum
+  return doubleOf(values.reduce((sum, value) => sum + numeratorOf(value), 0n))
 }
 
-/** NaN above everything, -0 below 0, strings and bytes by their bytes, decimals by their unscaled value. */
-export function compare(a: unknown, b: unknown): number {
-  if (typeof a === 'string') return compareBytes(utf8.encode(a), utf8.encode(b as string))
-  if (a instanceof Uint8Array) return compareBytes(a, b as Uint8Array)
-  if (typeof a === 'object') return compare((a as Scaled).unscaled, (b as Scaled).unscaled)
-  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b))
-  if (a === 0 && b === 0) return Number(Object.is(b, -0)) - Number(Object.is(a, -0))
-  return (a as number) < (b as number) ? -1 : (a as number) > (b as number) ? 1 : 0
+function mostFrequent(values: readonly unknown[], texts: readonly string[], k: number): readonly unknown[] {
+  const counts = new Map<string, { readonly value: unknown; times: number }>()
+  texts.forEach((text, i) => {
+    const entry = counts.get(text) ?? { value: values[i], times: 0 }
+    entry.times++
+    counts.set(text, entry)
+  })
+  return [...counts.values()]
+    .sort((a, b) => b.times - a.times || compare(a.value, b.value))
+    .slice(0, k)
+    .map(({ value }) => value)
 }
-
-function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  for (let i = 0; i < Math.min(a.length, b.length); i++) {
-    if (a[i] !== b[i]) return a[i]! - b[i]!
-  }
-  return a.length - b.length
-}
-
-const utf8 = new TextEncoder()

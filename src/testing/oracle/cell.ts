@@ -5,15 +5,10 @@ import { floatText, hexOf, type Cell } from '../simulation/jsonl-encoder.ts'
  * encoder of the simulator from columns.
  */
 export function cellOfAvro(schema: unknown, value: unknown): Cell {
-  if (Array.isArray(schema)) {
-    if (value === null || value === undefined) return null
-    return cellOfAvro(
-      (schema as unknown[]).find((branch) => branch !== 'null'),
-      value,
-    )
-  }
-  const type = typeof schema === 'string' ? { type: schema } : (schema as AvroType)
-  if (type.logicalType === 'timestamp-millis') return String(BigInt(value as number) * 1000n)
+  if (value === null || value === undefined) return null
+  const type = withoutNull(schema)
+  if (type.logicalType === 'timestamp-millis' || type.logicalType === 'local-timestamp-millis')
+    return String(BigInt(value as number) * 1000n)
   if (type.logicalType === 'decimal') return `${(value as { unscaled: bigint }).unscaled}e-${type.scale ?? 0}`
   switch (type.type) {
     case 'float':
@@ -35,7 +30,7 @@ export function cellOfAvro(schema: unknown, value: unknown): Cell {
         ]),
       )
     default:
-      return String(value)
+      return `${value as string | number | bigint}`
   }
 }
 
@@ -60,12 +55,32 @@ export function avroFields(schema: unknown): readonly AvroField[] {
   return (schema as AvroType).fields ?? []
 }
 
-/** The type of a field without its null. */
-export function typeOfField(schema: unknown, name: string): AvroType {
-  const found = avroFields(schema).find((field) => field.name === name)
-  if (found === undefined) throw new Error(`no field ${name}`)
-  const type = Array.isArray(found.type)
-    ? (found.type as unknown[]).find((branch) => branch !== 'null')
-    : found.type
-  return typeof type === 'string' ? { type } : (type as AvroType)
+/** The type of a field, found by its path, without its null. */
+export function typeOfField(schema: unknown, path: string): AvroType {
+  let type = schema as AvroType
+  for (const name of path.split('.')) {
+    const found = avroFields(type).find((field) => field.name === name)
+    if (found === undefined) throw new Error(`no field ${path}`)
+    type = withoutNull(found.type)
+  }
+  return type
+}
+
+export function withoutNull(type: unknown): AvroType {
+  const branch = Array.isArray(type) ? (type as unknown[]).find((one) => one !== 'null') : type
+  return typeof branch === 'string' ? { type: branch } : (branch as AvroType)
+}
+
+/** The value at a path: 'fare', 'pickup.lat'. Null where there is none. */
+export function valueAt(row: object, path: string): unknown {
+  let value: unknown = row
+  for (const name of path.split('.')) value = (value as Record<string, unknown>)[name]
+  return value ?? null
+}
+
+/** A row as cells. */
+export function cellsOf(schema: unknown, row: object): Readonly<Record<string, Cell>> {
+  return Object.fromEntries(
+    avroFields(schema).map(({ name, type }) => [name, cellOfAvro(type, valueAt(row, name))]),
+  )
 }

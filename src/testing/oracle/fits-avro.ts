@@ -28,6 +28,12 @@ export function fitsAvro(schema: unknown, value: unknown): boolean {
         Object.keys(value).every((name) => type.fields!.some((field) => field.name === name)) &&
         type.fields!.every((field) => fitsAvro(field.type, (value as Record<string, unknown>)[field.name]))
       )
+    case 'bytes':
+      return value instanceof Uint8Array
+    case 'enum':
+      return type.symbols!.includes(value as string)
+    case 'array':
+      return Array.isArray(value) && value.every((element) => fitsAvro(type.items, element))
     default:
       throw new Error(`the oracle does not know ${type.type}`)
   }

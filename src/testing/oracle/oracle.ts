@@ -5,21 +5,26 @@ import type {
   DedupeNode,
   MapNode,
   PipelineSpec,
+  ResultNode,
   RowNode,
-  Rule,
+  UniqueNode,
 } from '../../topology/node.ts'
 import { hexOf, type Cell } from '../simulation/jsonl-encoder.ts'
 import type { RawRecord } from '../simulation/sim-source.ts'
-import { aggregateOf, compare } from './aggregate.ts'
-import { avroFields, cellOfAvro, typeOfField } from './cell.ts'
+import { cellOfAvro, cellsOf, typeOfField, valueAt } from './cell.ts'
 import { fitsAvro } from './fits-avro.ts'
+import { type Item, keyOf, type Row } from './item.ts'
+import { firstOf, isResult, Results, schemaOf } from './results.ts'
+import { passes } from './rule.ts'
+import { futureOf, millisOf, nextWatermark } from './watermark.ts'
+
+export { type Row, schemaOf }
 
 /**
- * What a pipeline must write, computed one row at a time in the plainest way, from decision 0001 and from nothing else.
+ * What a pipeline must write, computed one row at a time in the plainest way, from decisions 0001 and 0007 and from nothing else.
+ * Of results it says the last revision: how many there were before depends on timing.
  * It shares no code with the engine.
  */
-export type Row = Readonly<Record<string, unknown>>
-
 export interface OracleRecord extends RawRecord {
   /** What the record is, as somebody else decoded it. */
   readonly decoded:
@@ -58,20 +63,6 @@ export interface OracleResult {
   readonly opened: ReadonlyMap<string, number>
 }
 
-/** A row on its way through the steps. */
-interface Passing {
-  readonly row: Row
-  readonly timeMs: number
-  /** Before this row. */
-  readonly watermarkMs: number
-}
-
-interface Pane {
-  readonly startMs: number
-  readonly key: readonly unknown[]
-  readonly rows: Row[]
-}
-
 export function computeOracle(spec: PipelineSpec, partitions: readonly OraclePartition[]): OracleResult {
   const books = new Books(spec)
   for (const partition of partitions) {
@@ -88,7 +79,7 @@ export function computeOracle(spec: PipelineSpec, partitions: readonly OraclePar
       }
     }
   }
-  books.writeGold()
+  books.writeResults()
   return books
 }
 
@@ -111,7 +102,7 @@ class Books implements OracleResult {
   readonly dropped: Record<string, number> = {}
   readonly opened = new Map<string, number>()
   records = 0
-  readonly #panes = new Map<AggregateNode, Map<string, Pane>>()
+  readonly results = new Results()
 
   constructor(spec: PipelineSpec) {
     this.spec = spec
@@ -119,32 +110,20 @@ class Books implements OracleResult {
     this.topics = new Map((spec.topics ?? []).map(({ name }) => [name, []]))
   }
 
-  addToPane(node: AggregateNode, { row, timeMs }: Passing): void {
-    const panes = this.#panes.get(node) ?? new Map<string, Pane>()
-    this.#panes.set(node, panes)
-    const startMs = windowStart(node, timeMs)
-    const text = `${startMs} ${keyText(schemaOf(node.input), node.keyBy, row)}`
-    const pane = panes.get(text) ?? { startMs, key: node.keyBy.map((field) => row[field]), rows: [] }
-    panes.set(text, pane)
-    pane.rows.push(row)
-  }
-
-  writeGold(): void {
-    for (const { name, input } of this.spec.tables)
-      if (input.kind === 'aggregate') this.#writeResults(input, this.tables.get(`gold/${name}`)!)
-    for (const { name, input } of this.spec.topics ?? []) this.#writeResults(input, this.topics.get(name)!)
-  }
-
-  #writeResults(node: AggregateNode, rows: Cells[]): void {
-    const schema = schemaOf(node.input)
-    for (const pane of this.#panes.get(node)?.values() ?? []) {
-      rows.push({
-        ...Object.fromEntries(node.keyBy.map((field, i) => [field, cellOfField(schema, field, pane.key[i])])),
-        window_start: String(BigInt(pane.startMs) * 1000n),
-        window_end: String(BigInt(pane.startMs + node.window.sizeMs) * 1000n),
-        ...Object.fromEntries(node.aggregates.map((one) => [one.name, aggregateOf(one, schema, pane.rows)])),
-      })
+  writeResults(): void {
+    const write = (node: ResultNode, rows: Cells[]): void => {
+      const schema = schemaOf(node)
+      for (const { row } of this.results.of(node)) {
+        // Which revision is the last depends on timing.
+        const { revision: _, ...cells } = cellsOf(schema, row)
+        rows.push(cells)
+      }
     }
+    for (const { layer, name, input } of this.spec.tables)
+      if (isResult(input)) write(input, this.tables.get(`${layer}/${name}`)!)
+    for (const { name, input } of this.spec.topics ?? []) write(input, this.topics.get(name)!)
+    for (const [name, count] of Object.entries(this.results.dropped))
+      this.dropped[name] = (this.dropped[name] ?? 0) + count
   }
 }
 
@@ -155,10 +134,13 @@ class RecordWalk {
   readonly #books: Books
   readonly #record: OracleRecord
   readonly #origin: Cells
+  readonly #task: string
+  /** Windows, and dedupes over all partitions, that the row is too late for, with the row as they saw it. */
+  readonly #late = new Map<AggregateNode | UniqueNode, Item>()
   /** Of the partition: for each step the newest event time of each key. */
   readonly #dedupe: Map<DedupeNode, Map<string, number>>
   /** What each node let pass: a step that several tables share sees the row once. */
-  readonly #done = new Map<RowNode | AggregateNode, Passing | null>()
+  readonly #done = new Map<Step, Item | null>()
 
   constructor(
     books: Books,
@@ -169,6 +151,7 @@ class RecordWalk {
     this.#books = books
     this.#record = record
     this.#origin = originOf(partition, record)
+    this.#task = `${partition.topic}-${partition.partition}`
     this.#dedupe = dedupe
   }
 
@@ -191,40 +174,47 @@ class RecordWalk {
       this.#refuse('invalid', 'event-time')
       return watermarkMs
     }
-    if (source.watermark !== null && timeMs > arrivalMs + source.watermark.futureLimitMs) {
-      this.#refuse('future', 'event-time')
+    const stage = futureOf(source, decoded.row, timeMs, arrivalMs)
+    if (stage !== null) {
+      this.#refuse('future', stage)
       return watermarkMs
     }
-    this.#done.set(source, { row: decoded.row, timeMs, watermarkMs })
-    for (const { layer, name, input } of spec.tables) {
-      const passing = layer === 'bronze' ? null : this.#through(input)
-      if (passing !== null && layer === 'silver') {
-        tables.get(`silver/${name}`)!.push(cellsOf(schemaOf(input as RowNode), passing.row))
-      }
+    let nextMs: number
+    try {
+      nextMs = nextWatermark(source, decoded.row, timeMs, watermarkMs)
+    } catch {
+      this.#refuse('processing', 'watermark')
+      return watermarkMs
     }
-    for (const { input } of spec.topics ?? []) this.#through(input)
-    return source.watermark === null ? watermarkMs : Math.max(watermarkMs, timeMs - source.watermark.boundMs)
+    const { offset } = this.#record
+    this.#done.set(source, { row: decoded.row, timeMs, floorMs: watermarkMs, task: this.#task, offset })
+    for (const { layer, name, input } of spec.tables) {
+      const passing = layer === 'bronze' ? null : this.#through(stepOf(input))
+      if (passing !== null && !isResult(input))
+        tables.get(`silver/${name}`)!.push(cellsOf(schemaOf(input), passing.row))
+    }
+    for (const { input } of spec.topics ?? []) this.#through(stepOf(input))
+    return nextMs
   }
 
   /** The row as the node lets it pass, or null. */
-  #through(node: RowNode | AggregateNode): Passing | null {
+  #through(node: Step): Item | null {
     if (!this.#done.has(node)) this.#done.set(node, this.#step(node))
     return this.#done.get(node)!
   }
 
-  #step(node: RowNode | AggregateNode): Passing | null {
+  #step(node: Step): Item | null {
     if (node.kind === 'source') return null
     if (node.kind === 'late') {
       this.#through(node.input)
-      const passing = this.#through(node.input.input)
-      return passing !== null && isLate(node.input, passing) ? passing : null
+      return this.#late.get(node.input) ?? null
     }
-    const passing = this.#through(node.input)
+    const passing = this.#through(node.input as RowNode)
     if (passing === null) return null
     try {
       switch (node.kind) {
         case 'expect':
-          return node.rules.every(({ field, rule }) => passes(rule, passing.row[field]))
+          return node.rules.every(({ field, rule }) => passes(rule, valueAt(passing.row, field)))
             ? passing
             : this.#refuse('invalid', node.name)
         case 'filter':
@@ -234,7 +224,8 @@ class RecordWalk {
         case 'dedupe':
           return this.#isDuplicate(node, passing) ? this.#drop(node.name) : passing
         case 'aggregate':
-          return this.#aggregate(node, passing)
+        case 'unique':
+          return this.#add(node, passing)
         default:
           return unreachable(node)
       }
@@ -243,7 +234,7 @@ class RecordWalk {
     }
   }
 
-  #map(node: MapNode, passing: Passing): Passing | null {
+  #map(node: MapNode, passing: Item): Item | null {
     const row: unknown = node.transform(passing.row as never)
     if (row === null) return this.#drop(node.name)
     return fitsAvro(node.schema.avro, row)
@@ -251,21 +242,27 @@ class RecordWalk {
       : this.#refuse('invalid', node.name)
   }
 
-  #isDuplicate(node: DedupeNode, { row, timeMs, watermarkMs }: Passing): boolean {
+  #isDuplicate(node: DedupeNode, { row, timeMs, floorMs }: Item): boolean {
     const newest = this.#dedupe.get(node) ?? new Map<string, number>()
     this.#dedupe.set(node, newest)
     const key = keyText(schemaOf(node.input), node.by, row)
     const seen = newest.get(key) ?? -Infinity
-    if (Math.abs(timeMs - seen) < node.withinMs && watermarkMs < seen + node.withinMs) return true
+    if (Math.abs(timeMs - seen) < node.withinMs && floorMs < seen + node.withinMs) return true
     newest.set(key, Math.max(seen, timeMs))
     return false
   }
 
-  #aggregate(node: AggregateNode, passing: Passing): Passing | null {
-    if (!isLate(node, passing)) {
-      this.#books.addToPane(node, passing)
-      return passing
+  /** Adds a row to a window, or to a dedupe over all partitions: its keys, then its lateness, then its callbacks. */
+  #add(node: AggregateNode | UniqueNode, passing: Item): null {
+    const specs = node.kind === 'unique' ? node.by : node.keyBy
+    const key = keyOf(schemaOf(node.input), specs, passing.row)
+    if (key === null) return this.#refuse('invalid', node.name)
+    if (!this.#books.results.isLate(node, key, passing)) {
+      if (node.kind === 'aggregate') callBack(node, passing.row)
+      this.#books.results.add(node, key, passing)
+      return null
     }
+    this.#late.set(node, passing)
     this.#books.late[node.name] = (this.#books.late[node.name] ?? 0) + 1
     return node.late === 'dead-letter' ? this.#refuse('late', node.name) : null
   }
@@ -288,11 +285,19 @@ class RecordWalk {
   }
 }
 
-/** The Avro schema of the rows that a node lets pass. */
-export function schemaOf(node: RowNode): unknown {
-  if (node.kind === 'source' || node.kind === 'map') return node.schema.avro
-  if (node.kind === 'late') return schemaOf(node.input.input)
-  return schemaOf(node.input)
+/** What a row of a partition goes through. */
+type Step = RowNode | AggregateNode | UniqueNode
+
+function stepOf(node: RowNode | ResultNode): Step {
+  return isResult(node) ? firstOf(node) : node
+}
+
+/** Runs what may throw, for this row alone. */
+function callBack({ aggregates }: AggregateNode, row: Row): void {
+  for (const { spec } of aggregates) {
+    if (spec.kind === 'count-if') spec.predicate(row as never)
+    if (spec.kind === 'custom') spec.add(spec.init() as never, row as never)
+  }
 }
 
 function originOf(partition: OraclePartition, record: OracleRecord): Cells {
@@ -316,68 +321,9 @@ function eventTimeOf(spec: PipelineSpec, row: Row): number | null {
   if (spec.source.eventTime === null) return Number.NaN
   const value = row[spec.source.eventTime]
   if (value === null || value === undefined) return null
-  // Micros are bigints; they are floored.
-  if (typeof value === 'number') return value
-  const micros = value as bigint
-  const rest = ((micros % 1000n) + 1000n) % 1000n
-  return Number((micros - rest) / 1000n)
-}
-
-function windowStart(node: AggregateNode, timeMs: number): number {
-  const { sizeMs, offsetMs } = node.window
-  const rest = (((timeMs - offsetMs) % sizeMs) + sizeMs) % sizeMs
-  return timeMs - rest
-}
-
-function isLate(node: AggregateNode, passing: Passing): boolean {
-  const endMs = windowStart(node, passing.timeMs) + node.window.sizeMs
-  return passing.watermarkMs >= endMs + node.allowedLatenessMs
-}
-
-function passes(rule: Rule, value: unknown): boolean {
-  if (value === null || value === undefined) return rule.kind !== 'not-null'
-  switch (rule.kind) {
-    case 'between':
-      return !Number.isNaN(value) && order(value, rule.min) >= 0 && order(value, rule.max) <= 0
-    case 'at-least':
-      return !Number.isNaN(value) && order(value, rule.min) >= 0
-    case 'at-most':
-      return !Number.isNaN(value) && order(value, rule.max) <= 0
-    case 'one-of':
-      return rule.values.some((one) => (one as unknown) == value)
-    case 'not-null':
-      return true
-    case 'matches':
-      return new RegExp(rule.pattern, rule.flags).test(value as string)
-    case 'length-between': {
-      const length =
-        typeof value === 'string' ? Array.from(value).length : (value as ArrayLike<unknown>).length
-      return length >= rule.min && length <= rule.max
-    }
-    case 'satisfies':
-      return rule.test(value)
-    default:
-      return unreachable(rule)
-  }
-}
-
-/** Of a value to a bound. Bounds of decimals are whole numbers in the workloads. */
-function order(value: unknown, bound: number | bigint): number {
-  if (typeof value === 'object') {
-    const { unscaled, scale } = value as { unscaled: bigint; scale: number }
-    return compare(unscaled, BigInt(bound) * 10n ** BigInt(scale))
-  }
-  return compare(value, bound)
-}
-
-function cellsOf(schema: unknown, row: Row): Cells {
-  return Object.fromEntries(avroFields(schema).map(({ name, type }) => [name, cellOfAvro(type, row[name])]))
-}
-
-function cellOfField(schema: unknown, field: string, value: unknown): Cell {
-  return value === null || value === undefined ? null : cellOfAvro(typeOfField(schema, field), value)
+  return millisOf(value as number | bigint)
 }
 
 function keyText(schema: unknown, fields: readonly string[], row: Row): string {
-  return JSON.stringify(fields.map((field) => cellOfField(schema, field, row[field])))
+  return JSON.stringify(fields.map((field) => cellOfAvro(typeOfField(schema, field), valueAt(row, field))))
 }

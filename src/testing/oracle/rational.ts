@@ -36,3 +36,21 @@ export function nearestDouble(a: bigint, b: bigint): number {
   if (twice > q || (twice === q && whole % 2n === 1n)) whole++
   return Number(whole) * 2 ** exponent
 }
+
+/**
+ * The variance of numerators / denominator, rounded once: (n Σx² − (Σx)²) / n², or / n (n − 1) of a sample. NaN where values are not
+ * all finite (null), null of a sample of one.
+ */
+export function varianceOf(
+  values: { readonly numerators: readonly bigint[]; readonly denominator: bigint } | null,
+  isSample: boolean,
+): number | null {
+  if (values === null) return Number.NaN
+  const { numerators, denominator } = values
+  const n = BigInt(numerators.length)
+  const divisor = isSample ? n * (n - 1n) : n * n
+  if (divisor === 0n) return null
+  const sum = numerators.reduce((total, value) => total + value, 0n)
+  const squares = numerators.reduce((total, value) => total + value * value, 0n)
+  return nearestDouble(n * squares - sum * sum, divisor * denominator * denominator)
+}
