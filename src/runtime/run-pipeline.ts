@@ -257,6 +257,7 @@ class PipelineRun {
       keys,
       publishers,
       formerPublishers,
+      markerElsewhere: (path, appId) => this.#markerElsewhere(path, appId),
       clock,
       entropy,
       log,
@@ -265,6 +266,14 @@ class PipelineRun {
     }
     this.#context = context
     return context
+  }
+
+  async #markerElsewhere(path: string, appId: string): Promise<number> {
+    // Only its log is read, for which its columns do not matter.
+    const options = { compression: 'none', rowGroupRows: 1, fileRowsMax: 1, dictionary: [] } as const
+    const log = this.#bindings.format.open({ path, fields: [], partitionBy: [], options })
+    const { txn } = await retrying(this.#retry, `read the log of ${path}`, () => log.refresh())
+    return txn.get(appId) ?? -1
   }
 
   /** Before anything is recorded: what would make a publication fail for good is found here. */

@@ -34,6 +34,8 @@ export interface TaskContext {
   readonly publishers: ReadonlyMap<string, TablePublisher>
   /** Of tables that only earlier runs wrote to: what their records promise is still published there. */
   readonly formerPublishers: ReadonlyMap<string, TablePublisher>
+  /** The newest epoch of a task that a table has which is none of the program's; −1 for none. */
+  readonly markerElsewhere: (path: string, appId: string) => Promise<number>
   /** Where dead letters go; null is the lake's table. */
   readonly deadLetters: { readonly outbox: Outbox; readonly topic: string } | null
   /** What results go to beside their tables. Encoders are in the order of `plan.topics`. */
