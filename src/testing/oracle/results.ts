@@ -22,7 +22,7 @@ export class Results {
 
   /** Whether a row of a partition is late. */
   isLate(node: AggregateNode | UniqueNode, key: Key, item: Item): boolean {
-    if (node.kind === 'unique') return item.floorMs >= item.timeMs + node.allowedLatenessMs
+    if (node.kind === 'unique') return item.floorMs > item.timeMs + node.allowedLatenessMs
     if (node.window.kind !== 'session') return isLate(node, item)
     const sessions = this.#group(node, key).sessions.get(item.task) ?? []
     const { made } = joined(sessions, memberOf(node.window, item), node.allowedLatenessMs)

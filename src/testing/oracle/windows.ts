@@ -59,7 +59,7 @@ export function isLate(node: AggregateNode, { timeMs, floorMs }: Pick<Item, 'tim
       // The last window that could hold it is that of a row `size` later.
       return closed(timeMs + window.sizeMs + 1)
     case 'count':
-      return closed(timeMs)
+      return closed(timeMs + 1)
     case 'global':
       return false
     case 'session':
