@@ -1,9 +1,7 @@
-import type { Field } from '../columns/column-type.ts'
-import { findField, isGroupable, isProblem, typeText } from './field-lookup.ts'
-import type { AggregateNode, RowNode, SourceNode } from './node.ts'
+import type { LatePolicy, ResultNode, RowNode, SourceNode } from './node.ts'
 import { type Problem, problem, shown } from './problem.ts'
 
-/** Checks of what several steps have: a name, keys, durations, event time. */
+/** Checks of what several steps have: a name, durations, counts, functions, event time, late rows. */
 
 const NAME = /^[a-z][a-z0-9_]*$/
 /** Names become folders, and parts of keys in the object store. */
@@ -22,37 +20,7 @@ export function checkName(name: unknown, step: string): readonly Problem[] {
   ]
 }
 
-export function checkKeys(
-  keys: readonly unknown[],
-  fields: readonly Field[],
-  step: string,
-  option: string,
-): readonly Problem[] {
-  if (keys.length === 0)
-    return [problem('INVALID_OPTION', step, `${option} names no field`, 'Name at least one.')]
-  const problems = keys.flatMap((key) => checkKey(key, fields, step))
-  if (problems.length > 0 || new Set(keys).size === keys.length) return problems
-  return [problem('INVALID_OPTION', step, `${option} names a field twice`, 'Name each field once.')]
-}
-
-function checkKey(key: unknown, fields: readonly Field[], step: string): readonly Problem[] {
-  if (typeof key !== 'string') {
-    return [problem('FIELD_UNKNOWN', step, `${shown(key)} is not a field`, "Name a field, as in 'tripId'.")]
-  }
-  const field = findField(fields, key, step)
-  if (isProblem(field)) return [field]
-  if (isGroupable(field.type)) return []
-  return [
-    problem(
-      'FIELD_TYPE',
-      step,
-      `'${key}' is a ${typeText(field.type)}, which cannot be a key`,
-      'Keys are strings, ints, longs, booleans, enums, dates, timestamps and uuids.',
-    ),
-  ]
-}
-
-export function requireEventTime(input: RowNode, step: string): readonly Problem[] {
+export function requireEventTime(input: RowNode | ResultNode, step: string): readonly Problem[] {
   const source = sourceOf(input)
   if (source.eventTime !== null) return []
   return [
@@ -66,7 +34,7 @@ export function requireEventTime(input: RowNode, step: string): readonly Problem
 }
 
 /** The stream that a step reads in the end. */
-export function sourceOf(node: RowNode | AggregateNode): SourceNode {
+export function sourceOf(node: RowNode | ResultNode): SourceNode {
   let current = node
   while (current.kind !== 'source') current = current.input
   return current
@@ -86,4 +54,36 @@ export function checkDuration(
       ? 'It is at least one millisecond, as in minutes(5).'
       : 'It is a duration, as in minutes(5).'
   return [problem('INVALID_DURATION', step, `${option} ${what}`, advice)]
+}
+
+/** A whole number of something, as in 'k'. */
+export function checkCount(
+  value: unknown,
+  step: string,
+  option: string,
+  { least, most, example }: { readonly least: number; readonly most: number; readonly example: string },
+): readonly Problem[] {
+  if (Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most) return []
+  return [
+    problem(
+      'INVALID_OPTION',
+      step,
+      value === undefined ? `${option} is not given` : `${option} is ${shown(value)}`,
+      `It is a whole number from ${least} to ${most}, as in ${example}.`,
+    ),
+  ]
+}
+
+export function checkFunction(value: unknown, step: string, shape: string): readonly Problem[] {
+  if (typeof value === 'function') return []
+  return [problem('INVALID_OPTION', step, 'has no function', `The last argument is a function ${shape}.`)]
+}
+
+const LATE_POLICIES: ReadonlySet<unknown> = new Set<LatePolicy>(['dead-letter', 'drop', 'side-table'])
+
+export function checkLatePolicy(late: unknown, step: string): readonly Problem[] {
+  if (LATE_POLICIES.has(late)) return []
+  return [
+    problem('INVALID_OPTION', step, `late is ${shown(late)}`, "It is 'dead-letter', 'drop' or 'side-table'."),
+  ]
 }

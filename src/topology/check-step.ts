@@ -1,14 +1,14 @@
-import type { Field } from '../columns/column-type.ts'
 import { PipelineError, unreachable } from '../errors.ts'
 import { checkAggregate } from './check-aggregate.ts'
-import { checkDuration, checkKeys, checkName, requireEventTime } from './check-option.ts'
+import { checkEventTime } from './check-event-time.ts'
+import { checkKeyFields } from './check-key.ts'
+import { checkDuration, checkFunction, checkLatePolicy, checkName, requireEventTime } from './check-option.ts'
 import { checkRule } from './check-rule.ts'
-import { findField, isProblem, typeText } from './field-lookup.ts'
-import type { AggregateNode, RowNode, SourceNode } from './node.ts'
+import type { ResultNode, RowNode } from './node.ts'
 import { type Problem, problem, stepLabel } from './problem.ts'
 import { rowFields, schemaFields } from './table-fields.ts'
 
-type Step = RowNode | AggregateNode
+type Step = RowNode | ResultNode
 
 /** What is wrong with one step, its inputs being right. Callers in plain JavaScript have only these checks. */
 export function checkStep(node: Step): readonly Problem[] {
@@ -59,57 +59,25 @@ function checkContents(node: Step, step: string): readonly Problem[] {
       return checkFunction(node.transform, step, 'row => outRow')
     case 'dedupe':
       return [
-        ...checkKeys(node.by, rowFields(node.input), step, 'by'),
+        ...checkKeyFields(node.by, rowFields(node.input), step),
         ...checkDuration(node.withinMs, step, 'within', 1),
+        ...requireEventTime(node.input, step),
+      ]
+    case 'unique':
+      return [
+        ...checkKeyFields(node.by, rowFields(node.input), step),
+        ...checkDuration(node.withinMs, step, 'within', 1),
+        ...checkDuration(node.allowedLatenessMs, step, 'allowedLateness', 0),
+        ...checkLatePolicy(node.late, step),
         ...requireEventTime(node.input, step),
       ]
     case 'aggregate':
       return checkAggregate(node, step)
+    case 'having':
+      return checkFunction(node.predicate, step, 'result => boolean')
     case 'late':
       return []
     default:
       return unreachable(node)
   }
-}
-
-function checkEventTime(node: SourceNode, step: string): readonly Problem[] {
-  if (node.eventTime === null && node.watermark === null) return []
-  if (node.eventTime === null || node.watermark === null) {
-    return [
-      problem(
-        'INVALID_OPTION',
-        step,
-        node.eventTime === null ? 'has a watermark and no eventTime' : 'has an eventTime and no watermark',
-        "Give both: { eventTime: 'at', watermark: boundedOutOfOrderness(seconds(30)) }.",
-      ),
-    ]
-  }
-  const { boundMs, idleAfterMs, futureLimitMs } = node.watermark
-  return [
-    ...checkInstant(node.eventTime, schemaFields(node.schema), step),
-    ...checkDuration(boundMs, step, 'the bound of the watermark', 0),
-    ...(idleAfterMs === null ? [] : checkDuration(idleAfterMs, step, 'idleAfter', 1)),
-    ...checkDuration(futureLimitMs, step, 'futureLimit', 0),
-  ]
-}
-
-function checkInstant(name: string, fields: readonly Field[], step: string): readonly Problem[] {
-  const candidates = fields
-    .filter(({ type }) => type.kind === 'timestamp' && !type.local)
-    .map((field) => field.name)
-  const advice =
-    candidates.length === 0
-      ? 'The schema has none: give a field the logicalType timestamp-millis or timestamp-micros.'
-      : `The timestamps are ${candidates.join(', ')}.`
-  const field = findField(fields, name, step)
-  if (isProblem(field)) return [{ ...field, advice }]
-  if (candidates.includes(name)) return []
-  return [
-    problem('FIELD_TYPE', step, `eventTime '${name}' is a ${typeText(field.type)}, not a timestamp`, advice),
-  ]
-}
-
-function checkFunction(value: unknown, step: string, shape: string): readonly Problem[] {
-  if (typeof value === 'function') return []
-  return [problem('INVALID_OPTION', step, 'has no function', `The last argument is a function ${shape}.`)]
 }

@@ -35,10 +35,10 @@ function checkLayer({ layer, input }: TableNode, path: string): readonly Problem
         ),
       ]
     case 'silver':
-      if (kind !== undefined && kind !== 'aggregate') return []
+      if (kind !== undefined && kind !== 'aggregate' && kind !== 'having') return []
       return [problem('WRONG_LAYER', path, 'silver holds rows', 'Results of aggregate() go to gold().')]
     case 'gold':
-      if (kind === 'aggregate') return []
+      if (kind === 'aggregate' || kind === 'having') return []
       return [problem('WRONG_LAYER', path, 'gold holds the results of windows', 'Rows go to silver().')]
     default:
       return [problem('WRONG_LAYER', path, 'is no table', 'Make it with bronze(), silver() or gold().')]
@@ -134,8 +134,13 @@ function topLevel(fields: readonly Field[], name: string, path: string): Field |
   )
 }
 
-function checkOptions({ options }: TableNode, path: string): readonly Problem[] {
+function checkOptions({ options, revisions }: TableNode, path: string): readonly Problem[] {
   const problems: Problem[] = []
+  if (revisions !== undefined && revisions !== 'all') {
+    problems.push(
+      problem('INVALID_OPTION', path, `revisions is ${shown(revisions)}`, "It is 'newest' or 'all'."),
+    )
+  }
   if (!['snappy', 'zstd', 'none'].includes(options.compression)) {
     problems.push(
       problem(

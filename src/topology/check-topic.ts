@@ -17,7 +17,8 @@ export function checkTopic(topic: TopicNode): readonly Problem[] {
       ),
     )
   }
-  if (topic.input?.kind !== 'aggregate') {
+  const kind: unknown = topic.input?.kind
+  if (kind !== 'aggregate' && kind !== 'having' && kind !== 'unique') {
     problems.push(
       problem(
         'WRONG_LAYER',

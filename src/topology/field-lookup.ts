@@ -1,9 +1,10 @@
 import type { ColumnKind, ColumnType, Field } from '../columns/column-type.ts'
 import { unreachable } from '../errors.ts'
-import { type Problem, problem } from './problem.ts'
+import { type Problem, problem, shown } from './problem.ts'
 
-/** Finds 'fare' or 'pickup.lat'. Records that may be null are not entered. */
-export function findField(fields: readonly Field[], path: string, step: string): Field | Problem {
+/** Finds 'fare' or 'pickup.lat'. Records that may be null are not entered. A caller in plain JavaScript may give anything. */
+export function findField(fields: readonly Field[], given: unknown, step: string): Field | Problem {
+  const path = typeof given === 'string' ? given : shown(given)
   let level = fields
   let found: Field | null = null
   for (const name of path.split('.')) {

@@ -1,8 +1,10 @@
 import { unreachable } from '../errors.ts'
 import { functionText } from './function-text.ts'
-import type { AggregateNode, LateNode, PipelineSpec, RowNode, TableNode } from './node.ts'
+import type { LateNode, PipelineSpec, ResultNode, RowNode, SourceNode, TableNode } from './node.ts'
 import { tablePath, topicPath } from './problem.ts'
-import { outputsOf, stepsOf } from './validate.ts'
+import { schemaDefinition } from './schema-definition.ts'
+import { stepText } from './step-text.ts'
+import { outputsOf, type Step, stepsOf } from './validate.ts'
 
 /**
  * Tells whether a program is the one that wrote a lake. `steps` has an entry for each step by its name and for each
@@ -10,36 +12,47 @@ import { outputsOf, stepsOf } from './validate.ts'
  * upstream. `pipeline` is one value for all.
  *
  * What changes neither state nor rows is left out: documentation in schemas, compression and sizes of files, the
- * circuit breaker, white space and comments in callbacks.
+ * circuit breaker, limits, alignment, the number of merge tasks (which an incarnation keeps), white space and comments in callbacks.
  */
 export interface Fingerprint {
   readonly pipeline: string
   readonly steps: Readonly<Record<string, string>>
+  /** What each step is and does, in lines for people, for `describe --diff`. Absent in lakes of 0.1.0. */
+  readonly texts?: Readonly<Record<string, readonly string[]>>
 }
 
 export interface FingerprintChange {
   readonly step: string
   readonly kind: 'added' | 'removed' | 'changed'
+  /** Lines that the step had and has no more. Absent where the fingerprint before has no texts. */
+  readonly was?: readonly string[]
+  /** Lines that the step has and had not. Absent where one of the fingerprints has no texts. */
+  readonly is?: readonly string[]
 }
 
 export function fingerprintOf(spec: PipelineSpec): Fingerprint {
-  const whole = new Map<RowNode | AggregateNode, string>()
+  const whole = new Map<Step, string>()
   const steps: Record<string, string> = {}
+  const texts: Record<string, readonly string[]> = {}
   for (const node of stepsOf(outputsOf(spec))) {
     const above = node.kind === 'source' ? '' : whole.get(node.input)!
     const own = hash(canonical(definitionOf(node)))
     whole.set(node, hash(`${own} ${above}`))
-    if (node.kind !== 'late') steps[node.name] = `${own}-${whole.get(node)!}`
+    if (node.kind === 'late') continue
+    steps[node.name] = `${own}-${whole.get(node)!}`
+    texts[node.name] = stepText(node)
   }
   for (const table of spec.tables) {
     const own = hash(canonical(tableDefinition(table)))
     steps[tablePath(table)] = `${own}-${hash(`${own} ${whole.get(table.input)!}`)}`
+    texts[tablePath(table)] = stepText(table)
   }
   for (const topic of spec.topics ?? []) {
     const own = hash(canonical({ kind: topic.kind, input: topic.input.name }))
     steps[topicPath(topic)] = `${own}-${hash(`${own} ${whole.get(topic.input)!}`)}`
+    texts[topicPath(topic)] = stepText(topic)
   }
-  return { pipeline: hash(canonical({ name: spec.name, steps })), steps }
+  return { pipeline: hash(canonical({ name: spec.name, steps })), steps, texts }
 }
 
 /**
@@ -51,10 +64,25 @@ export function diffFingerprints(before: Fingerprint, after: Fingerprint): reado
   return names.flatMap((step): readonly FingerprintChange[] => {
     const old = before.steps[step]
     const now = after.steps[step]
-    if (old === undefined) return [{ step, kind: 'added' }]
-    if (now === undefined) return [{ step, kind: 'removed' }]
-    return ownOf(old) === ownOf(now) ? [] : [{ step, kind: 'changed' }]
+    if (old !== undefined && now !== undefined && ownOf(old) === ownOf(now)) return []
+    const kind = old === undefined ? 'added' : now === undefined ? 'removed' : 'changed'
+    return [{ step, kind, ...textChange(before, after, step) }]
   })
+}
+
+/** The lines that one side has and the other has not. */
+function textChange(
+  { texts: before }: Fingerprint,
+  { texts: after }: Fingerprint,
+  step: string,
+): Pick<FingerprintChange, 'was' | 'is'> {
+  if (before === undefined || after === undefined) return {}
+  const old = before[step] ?? []
+  const now = after[step] ?? []
+  return {
+    was: old.filter((line) => !now.includes(line)),
+    is: now.filter((line) => !old.includes(line)),
+  }
 }
 
 function ownOf(value: string): string {
@@ -62,11 +90,16 @@ function ownOf(value: string): string {
 }
 
 /** Everything of a step that decides what it does, its input by name: moving a step changes it. */
-function definitionOf(node: RowNode | AggregateNode): object {
+function definitionOf(node: RowNode | ResultNode): object {
   switch (node.kind) {
     case 'source': {
-      const { kind, eventTime, watermark } = node
-      return { kind, eventTime, watermark, schema: schemaDefinition(node.schema.avro) }
+      const { kind, eventTime } = node
+      return {
+        kind,
+        eventTime,
+        watermark: watermarkDefinition(node),
+        schema: schemaDefinition(node.schema.avro),
+      }
     }
     case 'map':
       return {
@@ -80,34 +113,30 @@ function definitionOf(node: RowNode | AggregateNode): object {
     case 'expect':
     case 'filter':
     case 'dedupe':
+    case 'unique':
     case 'aggregate':
+    case 'having':
       return { ...node, name: null, input: inputName(node.input) }
     default:
       return unreachable(node)
   }
 }
 
-function tableDefinition({ layer, input, partitionBy }: TableNode): object {
-  return { layer, input: input.kind === 'late' ? inputName(input) : input.name, partitionBy }
+/** Alignment decides when records are read, and not what becomes of them. */
+function watermarkDefinition({ watermark }: SourceNode): object | null {
+  return watermark === null ? null : { ...watermark, alignWithinMs: undefined }
 }
 
-function inputName(node: RowNode): string {
+function tableDefinition({ layer, input, revisions, partitionBy }: TableNode): object {
+  return { layer, input: inputName(input), revisions, partitionBy }
+}
+
+function inputName(node: RowNode | ResultNode): string {
   return node.kind === 'late' ? lateName(node) : node.name
 }
 
 function lateName({ input }: LateNode): string {
   return `late rows of ${input.name}`
-}
-
-/** Without documentation. A default is a value, in which 'doc' may be the name of a field. */
-function schemaDefinition(avro: unknown): unknown {
-  if (Array.isArray(avro)) return avro.map(schemaDefinition)
-  if (typeof avro !== 'object' || avro === null) return avro
-  return Object.fromEntries(
-    Object.entries(avro)
-      .filter(([key]) => key !== 'doc')
-      .map(([key, value]) => [key, key === 'default' ? value : schemaDefinition(value)]),
-  )
 }
 
 /** One text for equal values: keys sorted, every type of value that a node can hold told apart. */

@@ -43,6 +43,8 @@ export type OrderedKind =
   | NumericKind
   | TimestampKind
   | OrNull<'date' | 'time-millis' | 'time-micros' | 'string' | 'bytes'>
+/** One value. */
+export type ScalarKind = OrNull<Exclude<AvroKind, 'array' | 'map' | 'union' | 'record'>>
 /** What can be a key: float and double cannot, because NaN and -0 have no one answer to "is it the same?". */
 export type GroupableKind =
   | TimestampKind

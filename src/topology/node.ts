@@ -143,7 +143,14 @@ export interface ComputedKeySpec {
   readonly of: (row: never) => unknown
 }
 
-export type WindowSpec = TumblingSpec | CalendarSpec | HoppingSpec | SlidingSpec | SessionSpec | CountSpec | GlobalSpec
+export type WindowSpec =
+  | TumblingSpec
+  | CalendarSpec
+  | HoppingSpec
+  | SlidingSpec
+  | SessionSpec
+  | CountSpec
+  | GlobalSpec
 
 /** [start, start + size), aligned to 1970-01-01T00:00:00Z + offset. */
 export interface TumblingSpec {

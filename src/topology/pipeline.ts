@@ -1,5 +1,5 @@
 import { PipelineError } from '../errors.ts'
-import type { CircuitBreakerSpec, PipelineSpec, TableNode, TopicNode } from './node.ts'
+import type { CircuitBreakerSpec, PipelineSpec, StateLimitsSpec, TableNode, TopicNode } from './node.ts'
 import { shown, throwProblems } from './problem.ts'
 import { sourcesOf, validatePipeline } from './validate.ts'
 
@@ -13,6 +13,13 @@ export interface PipelineOptions {
    * the stream into them. Default: { maxShare: 0.5, sample: 1000 }. False turns it off.
    */
   readonly circuitBreaker?: Partial<CircuitBreakerSpec> | false
+  /**
+   * Merge tasks among which the keys of windows are divided, each by a process of its own where there are several. Default: 1. An incarnation keeps
+   * the number that it began with.
+   */
+  readonly mergeParallelism?: number
+  /** What state may grow to before the pipeline stops with STATE_LIMIT. */
+  readonly limits?: StateLimitsSpec
 }
 
 const CIRCUIT_BREAKER_DEFAULT: CircuitBreakerSpec = { maxShare: 0.5, sample: 1_000 }
@@ -22,7 +29,7 @@ const CIRCUIT_BREAKER_DEFAULT: CircuitBreakerSpec = { maxShare: 0.5, sample: 1_0
  * wrong and what to do about it.
  */
 export function pipeline(options: PipelineOptions): PipelineSpec {
-  const { name, tables, topics = [], circuitBreaker = {} } = options
+  const { name, tables, topics = [], circuitBreaker = {}, mergeParallelism, limits } = options
   requireTables(name, tables)
   requireTopics(name, topics)
   const source = sourcesOf([...tables, ...topics])[0]!
@@ -32,6 +39,8 @@ export function pipeline(options: PipelineOptions): PipelineSpec {
     tables: [...tables],
     ...(topics.length === 0 ? {} : { topics: [...topics] }),
     circuitBreaker: circuitBreaker === false ? null : { ...CIRCUIT_BREAKER_DEFAULT, ...circuitBreaker },
+    ...(mergeParallelism === undefined ? {} : { mergeParallelism }),
+    ...(limits === undefined ? {} : { limits: { ...limits } }),
   }
   throwProblems(validatePipeline(spec))
   return spec

@@ -1,5 +1,5 @@
 import { PipelineError } from '../errors.ts'
-import type { AggregateNode, RowNode, TableNode, TopicNode } from './node.ts'
+import type { ResultNode, RowNode, TableNode, TopicNode } from './node.ts'
 
 /** One thing that is wrong with a program. */
 export interface Problem {
@@ -32,7 +32,7 @@ export function problem(code: ProblemCode, step: string, what: string, advice: s
 }
 
 /** A step in messages: "expect 'sane'". */
-export function stepLabel(node: RowNode | AggregateNode): string {
+export function stepLabel(node: RowNode | ResultNode): string {
   if (node.kind === 'late') return `late rows of '${node.input.name}'`
   return `${node.kind === 'source' ? 'stream' : node.kind} '${node.name}'`
 }

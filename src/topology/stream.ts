@@ -1,34 +1,41 @@
-import {
-  type AggregateColumn,
-  type AggregateColumns,
-  type Aggregators,
-  aggregators,
-  type GoldColumns,
-  type KindsOfColumns,
-} from './aggregate.ts'
+import { checkStep } from './check-step.ts'
 import type { Duration } from './duration.ts'
-import type { At, ColumnName, FieldOf, GroupableKind, InstantKind, PathOf } from './kinds.ts'
+import { type KeyOf, keySpecs } from './key.ts'
+import type { FieldOf, GroupableKind, InstantKind, PathOf } from './kinds.ts'
 import type {
-  AggregateNode,
   ExpectRule,
-  LateNode,
+  GlobalSpec,
+  KeySpec,
   LatePolicy,
   RowNode,
   Rule,
   SourceNode,
-  WatermarkSpec,
-  WindowSpec,
+  UniqueNode,
 } from './node.ts'
+import { throwProblems } from './problem.ts'
+import {
+  type LateRowsOf,
+  lateRows,
+  type ResultKeyedStream,
+  resultKeyedStream,
+  windowed,
+  type WindowedStream,
+} from './result-stream.ts'
 import type { ExpectRules, FieldRule } from './rule.ts'
 import type { AvroSchema } from './schema.ts'
-import { checkStep } from './check-step.ts'
-import { throwProblems } from './problem.ts'
-import type { WindowOptions } from './window.ts'
+import type { WatermarkOf } from './watermark.ts'
+import type {
+  FinalWindowOptions,
+  GlobalWindowOptions,
+  OrderedWindow,
+  TimeWindow,
+  WindowOptions,
+} from './window.ts'
 
-export interface StreamOptions<Kinds> {
+export interface StreamOptions<Kinds, Row = unknown> {
   /** The field that says when the event happened. */
   readonly eventTime: FieldOf<Kinds, InstantKind>
-  readonly watermark: WatermarkSpec
+  readonly watermark: WatermarkOf<Row, Kinds>
 }
 
 /** Rows of one type. Immutable: every method gives a new stream. */
@@ -46,10 +53,16 @@ export interface RowStream<Row, Kinds> {
   ): RowStream<OutRow, OutKinds>
   /** Drops, and counts, rows whose key was seen within so much event time. Per source partition. */
   dedupe(name: string, options: DedupeOptions<Kinds>): RowStream<Row, Kinds>
-  /** Groups rows by one field or more. Null is a key like any other. */
-  keyBy<Path extends PathOf<Kinds, GroupableKind>>(
-    ...fields: readonly [Path, ...Path[]]
-  ): KeyedStream<Row, Kinds, Path>
+  /**
+   * Dedupe over all partitions: rows leave in the order of event time, once the watermark has passed them by `allowedLateness`. Silver tables,
+   * topics and windows take them; `expect`, `filter` and `map` come before.
+   */
+  unique<Late extends LatePolicy = 'dead-letter'>(
+    name: string,
+    options: UniqueOptions<Kinds, Late>,
+  ): UniqueStream<Row, Kinds, Late>
+  /** Groups rows by fields and computed keys; without any, all rows are one group. Null is a key like any other. */
+  keyBy<const Keys extends readonly KeyOf<Row, Kinds>[]>(...keys: Keys): KeyedStream<Row, Kinds, Keys[number]>
 }
 
 /** The rows of a topic as they arrive: what a bronze table holds. */
@@ -62,45 +75,40 @@ export interface DedupeOptions<Kinds> {
   readonly within: Duration
 }
 
-export interface KeyedStream<Row, Kinds, Path extends string> {
-  window<Late extends LatePolicy = 'dead-letter'>(
-    window: WindowSpec,
-    options: WindowOptions<Late>,
-  ): WindowedStream<Row, Kinds, Path, Late>
+export interface UniqueOptions<Kinds, Late extends LatePolicy = LatePolicy> extends DedupeOptions<Kinds> {
+  /** How long rows wait for older ones, of this and of other partitions. */
+  readonly allowedLateness: Duration
+  /** What becomes of rows that come later still. Default: 'dead-letter'. */
+  readonly late?: Late
 }
 
-export interface WindowedStream<Row, Kinds, Path extends string, Late extends LatePolicy> {
-  /** One row per key and window. */
-  aggregate<Columns extends AggregateColumns>(
-    name: string,
-    columns: (aggregators: Aggregators<Kinds>) => Columns,
-  ): AggregateStream<Row, Kinds, GoldKinds<Kinds, Path, Columns>, Late>
-}
-
-/** The columns of a gold table: key, window_start, window_end, aggregates, revision. */
-export type GoldKinds<Kinds, Path extends string, Columns> = unknown extends Kinds
-  ? unknown
-  : GoldColumns & { readonly [P in Path as ColumnName<P>]: At<Kinds, P> } & KindsOfColumns<Columns>
-
-/** Results of windows: what a gold table holds. */
-export interface AggregateStream<Row, Kinds, ResultKinds, Late extends LatePolicy> {
-  readonly node: AggregateNode
+/** Rows of which merge tasks have dropped the duplicates of all partitions. */
+export interface UniqueStream<Row, Kinds, Late extends LatePolicy = LatePolicy> {
+  readonly node: UniqueNode
   /** Rows that came too late, for a silver table. Only with `late: 'side-table'`. */
-  readonly late: Late extends 'side-table' ? LateRows<Row, Kinds> : NoLateRows
-  /** A phantom: never present at run time. */
-  readonly result?: ResultKinds
-}
-
-export interface LateRows<Row, Kinds> {
-  readonly node: LateNode
+  readonly late: LateRowsOf<Row, Kinds, Late>
+  keyBy<const Keys extends readonly KeyOf<Row, Kinds>[]>(
+    ...keys: Keys
+  ): ResultKeyedStream<Row, Kinds, Keys[number]>
   /** Phantoms: never present at run time. */
   readonly row?: Row
   readonly kinds?: Kinds
 }
 
-/** What `.late` is where late rows are not kept: nothing takes it. */
-export interface NoLateRows {
-  readonly toKeepLateRows: "window(…, { late: 'side-table' })"
+/** `Key` is the union of what `keyBy` was given. */
+export interface KeyedStream<Row, Kinds, Key> {
+  window(
+    window: GlobalSpec,
+    options?: GlobalWindowOptions,
+  ): WindowedStream<Row, Kinds, Key, GlobalSpec, 'dead-letter'>
+  window<const Window extends OrderedWindow, Late extends LatePolicy = 'dead-letter'>(
+    window: Window,
+    options: FinalWindowOptions<Late>,
+  ): WindowedStream<Row, Kinds, Key, Window, Late>
+  window<const Window extends TimeWindow<Kinds>, Late extends LatePolicy = 'dead-letter'>(
+    window: Window,
+    options: WindowOptions<Late>,
+  ): WindowedStream<Row, Kinds, Key, Window, Late>
 }
 
 /**
@@ -110,14 +118,14 @@ export interface NoLateRows {
 export function stream<Row, Kinds>(
   name: string,
   schema: AvroSchema<Row, Kinds>,
-  options?: StreamOptions<Kinds>,
+  options?: StreamOptions<NoInfer<Kinds>, NoInfer<Row>>,
 ): SourceStream<Row, Kinds> {
   const node: SourceNode = {
     kind: 'source',
     name,
     schema,
     eventTime: options?.eventTime ?? null,
-    watermark: options?.watermark ?? null,
+    watermark: (options?.watermark as SourceNode['watermark'] | undefined) ?? null,
   }
   throwProblems(checkStep(node))
   return { ...rowStream<Row, Kinds>(node), node }
@@ -130,14 +138,18 @@ function rowStream<Row, Kinds>(node: RowNode): RowStream<Row, Kinds> {
     filter: (name, predicate) => next({ kind: 'filter', name, input: node, predicate }),
     map: (name, schema, transform) => next({ kind: 'map', name, input: node, schema, transform }),
     dedupe: (name, { by, within }) =>
-      next({
-        kind: 'dedupe',
+      next({ kind: 'dedupe', name, input: node, by: fieldList(by), withinMs: within }),
+    unique: (name, { by, within, allowedLateness, late }) =>
+      uniqueStream({
+        kind: 'unique',
         name,
         input: node,
-        by: Array.isArray(by) ? [...by] : [by],
+        by: fieldList(by),
         withinMs: within,
+        allowedLatenessMs: allowedLateness,
+        late: late ?? 'dead-letter',
       }),
-    keyBy: (...fields) => keyedStream(node, [...fields]),
+    keyBy: (...keys) => keyedStream(node, keySpecs(keys)),
   }
 }
 
@@ -146,38 +158,23 @@ function next<Row, Kinds>(node: RowNode): RowStream<Row, Kinds> {
   return rowStream(node)
 }
 
-function keyedStream<Row, Kinds, Path extends string>(
-  input: RowNode,
-  keyBy: readonly string[],
-): KeyedStream<Row, Kinds, Path> {
-  return {
-    window: (window, { allowedLateness, late }) => ({
-      aggregate: (name, columns) =>
-        aggregateStream({
-          kind: 'aggregate',
-          name,
-          input,
-          keyBy,
-          window,
-          allowedLatenessMs: allowedLateness,
-          late: late ?? 'dead-letter',
-          aggregates: Object.entries<AggregateColumn>(
-            columns(aggregators as unknown as Aggregators<Kinds>),
-          ).map(([columnName, column]) => ({
-            name: columnName,
-            spec: column.spec,
-          })),
-        }),
-    }),
-  }
+function uniqueStream<Row, Kinds, Late extends LatePolicy>(node: UniqueNode): UniqueStream<Row, Kinds, Late> {
+  throwProblems(checkStep(node))
+  return { node, late: lateRows(node), keyBy: (...keys) => resultKeyedStream(node, keySpecs(keys)) }
 }
 
-function aggregateStream<Row, Kinds, ResultKinds, Late extends LatePolicy>(
-  node: AggregateNode,
-): AggregateStream<Row, Kinds, ResultKinds, Late> {
-  throwProblems(checkStep(node))
-  const late: LateRows<Row, Kinds> = { node: { kind: 'late', input: node } }
-  return { node, late: late as AggregateStream<Row, Kinds, ResultKinds, Late>['late'] }
+function keyedStream<Row, Kinds, Key>(
+  input: RowNode,
+  keyBy: readonly KeySpec[],
+): KeyedStream<Row, Kinds, Key> {
+  // One function for the overloads, which differ in types alone.
+  return {
+    window: (window: never, options?: never) => windowed(input, keyBy, window, options),
+  } as KeyedStream<Row, Kinds, Key>
+}
+
+function fieldList(by: string | readonly string[]): readonly string[] {
+  return Array.isArray(by) ? [...by] : [by as string]
 }
 
 function ruleList(rules: object): readonly ExpectRule[] {

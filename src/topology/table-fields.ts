@@ -3,7 +3,9 @@ import { parseAvroSchema } from '../avro/schema-model.ts'
 import type { ColumnType, Field } from '../columns/column-type.ts'
 import { assert, unreachable } from '../errors.ts'
 import { findField, isProblem } from './field-lookup.ts'
-import type { AggregateNode, AggregateSpec, RowNode, TableNode } from './node.ts'
+import { keyColumnName } from './key.ts'
+import type { AggregateNode, AggregateSpec, KeySpec, ResultNode, RowNode, TableNode } from './node.ts'
+import { type AggregateFields, fieldOfType, resultFieldOf } from './result-field.ts'
 import type { AvroSchema } from './schema.ts'
 
 /** Schemas are values that never change, and every step of a program asks for the same few. */
@@ -19,31 +21,28 @@ export function schemaFields(schema: AvroSchema): readonly Field[] {
   return fields
 }
 
-/** The fields of the rows that leave a step. */
-export function rowFields(node: RowNode): readonly Field[] {
-  return schemaFields(schemaOf(node))
-}
-
-/** The schema of the rows that leave a step: that of the last map, or of the source. */
-export function schemaOf(node: RowNode): AvroSchema {
+/** The fields of the rows that leave a step, or of the results that leave a window. */
+export function rowFields(node: RowNode | ResultNode): readonly Field[] {
   switch (node.kind) {
     case 'source':
     case 'map':
-      return node.schema
+      return schemaFields(node.schema)
     case 'late':
-      return schemaOf(node.input.input)
+      return rowFields(node.input.input)
     case 'expect':
     case 'filter':
     case 'dedupe':
-      return schemaOf(node.input)
+    case 'unique':
+    case 'having':
+      return rowFields(node.input)
+    case 'aggregate':
+      return goldFields(node)
     default:
       return unreachable(node)
   }
 }
 
 const INSTANT: ColumnType = { kind: 'timestamp', unit: 'millis', local: false }
-/** The most digits that a table holds. */
-const DECIMAL_PRECISION_MAX = 38
 
 /** Columns that bronze adds: where a record came from. */
 export const BRONZE_COLUMNS: readonly Field[] = [
@@ -78,49 +77,45 @@ export const BRONZE_COLUMNS: readonly Field[] = [
 export const SILVER_COLUMNS: readonly Field[] = [{ name: '_processed_at', type: INSTANT, nullable: false }]
 
 /** The columns of a table, in order, without the folders of derived partitions. */
-export function tableFields(table: TableNode): readonly Field[] {
-  const { input } = table
-  if (input.kind === 'aggregate') return goldFields(input)
-  return [...rowFields(input), ...(table.layer === 'bronze' ? BRONZE_COLUMNS : SILVER_COLUMNS)]
+export function tableFields({ layer, input }: TableNode): readonly Field[] {
+  const fields = rowFields(input)
+  if (isResult(input)) return fields
+  return [...fields, ...(layer === 'bronze' ? BRONZE_COLUMNS : SILVER_COLUMNS)]
 }
 
-/** key columns, window_start, window_end, aggregates, revision. Its fields must exist. */
+/** What merge tasks make. */
+export function isResult(node: RowNode | ResultNode): node is ResultNode {
+  return node.kind === 'aggregate' || node.kind === 'having' || node.kind === 'unique'
+}
+
+/** Key columns, window_start, window_end, aggregates, revision. Its fields must exist. */
 export function goldFields(node: AggregateNode): readonly Field[] {
   const input = rowFields(node.input)
+  const nullable = node.window.kind === 'global'
   return [
-    ...node.keyBy.map((path) => ({ ...known(input, path), name: keyColumnName(path) })),
-    { name: 'window_start', type: INSTANT, nullable: false },
-    { name: 'window_end', type: INSTANT, nullable: false },
-    ...node.aggregates.map(({ name, spec }) => aggregateField(name, spec, input)),
+    ...node.keyBy.map((key) => keyField(key, input)),
+    { name: 'window_start', type: INSTANT, nullable },
+    { name: 'window_end', type: INSTANT, nullable },
+    ...(node.window.kind === 'count' ? [WINDOW_NUMBER] : []),
+    ...node.aggregates.map((aggregate) => resultFieldOf(aggregate, aggregateFields(aggregate.spec, input))),
     { name: 'revision', type: { kind: 'int32' }, nullable: false },
   ]
 }
 
-/** 'pickup.zone' is the column 'pickup_zone', because a dot in a column name breaks SQL. */
-export function keyColumnName(path: string): string {
-  return path.replaceAll('.', '_')
+const WINDOW_NUMBER: Field = { name: 'window_number', type: { kind: 'int64' }, nullable: false }
+
+/** The column of a key of rows with these fields. */
+export function keyField(key: KeySpec, input: readonly Field[]): Field {
+  if (typeof key !== 'string') return fieldOfType(key.name, key.type)
+  return { ...known(input, key), name: keyColumnName(key) }
 }
 
-function aggregateField(name: string, spec: AggregateSpec, input: readonly Field[]): Field {
-  if (spec.kind === 'count') return { name, type: { kind: 'int64' }, nullable: false }
-  const { type } = known(input, spec.field)
-  // Nullable whatever the input is, so that a field may become nullable without changing the table.
-  switch (spec.kind) {
-    case 'sum':
-      return { name, type: sumType(type), nullable: true }
-    case 'avg':
-      return { name, type: { kind: 'float64' }, nullable: true }
-    case 'min':
-    case 'max':
-      return { name, type, nullable: true }
-    default:
-      return unreachable(spec)
+function aggregateFields(spec: AggregateSpec, row: readonly Field[]): AggregateFields {
+  return {
+    input: spec.field === null ? null : known(row, spec.field),
+    by: 'by' in spec ? known(row, spec.by) : null,
+    row,
   }
-}
-
-function sumType(type: ColumnType): ColumnType {
-  if (type.kind === 'decimal') return { kind: 'decimal', precision: DECIMAL_PRECISION_MAX, scale: type.scale }
-  return type.kind === 'int32' || type.kind === 'int64' ? { kind: 'int64' } : { kind: 'float64' }
 }
 
 function known(fields: readonly Field[], path: string): Field {

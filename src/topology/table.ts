@@ -1,8 +1,9 @@
-import type { DictionaryKind, FieldOf, InstantKind, OrNull, PartitionKind, TimestampKind } from './kinds.ts'
-import type { LatePolicy, PartitionSpec, TableNode } from './node.ts'
-import type { AggregateStream, LateRows, RowStream, SourceStream } from './stream.ts'
 import { checkTable } from './check-table.ts'
+import type { DictionaryKind, FieldOf, InstantKind, OrNull, PartitionKind, TimestampKind } from './kinds.ts'
+import type { PartitionSpec, TableNode } from './node.ts'
 import { throwProblems } from './problem.ts'
+import type { LateRows, ResultStream } from './result-stream.ts'
+import type { RowStream, SourceStream, UniqueStream } from './stream.ts'
 
 export interface TableOptions<Kinds> {
   /** Folders of the table: a field, or the UTC day, hour or month of one; several make nested folders. */
@@ -66,22 +67,30 @@ export function bronze<Row, Kinds>(
   return table('bronze', name, source.node, options)
 }
 
-/** Rows that went through any steps, or those that came too late for a window. */
+/** Rows that went through any steps, those that came too late for a window, or those that `unique` has let pass. */
 export function silver<Row, Kinds>(
   name: string,
-  rows: RowStream<Row, Kinds> | LateRows<Row, Kinds>,
+  rows: RowStream<Row, Kinds> | LateRows<Row, Kinds> | UniqueStream<Row, Kinds>,
   options: TableOptions<NoInfer<Kinds>> = {},
 ): TableNode {
   return table('silver', name, rows.node, options)
 }
 
+export interface GoldOptions<Kinds> extends TableOptions<Kinds> {
+  /**
+   * 'newest' (default): one row for each key and window; a later revision replaces the earlier in one commit of the table.
+   * 'all': a row for each revision.
+   */
+  readonly revisions?: 'newest' | 'all'
+}
+
 /** The results of windows. */
-export function gold<Row, Kinds, ResultKinds>(
+export function gold<ResultRow, ResultKinds>(
   name: string,
-  aggregate: AggregateStream<Row, Kinds, ResultKinds, LatePolicy>,
-  options: TableOptions<NoInfer<ResultKinds>> = {},
+  results: ResultStream<ResultRow, ResultKinds>,
+  options: GoldOptions<NoInfer<ResultKinds>> = {},
 ): TableNode {
-  return table('gold', name, aggregate.node, options)
+  return table('gold', name, results.node, options)
 }
 
 /** The largest write the Parquet writer is given: its memory grows with it and is never given back. */
@@ -92,15 +101,16 @@ function table<Kinds>(
   layer: TableNode['layer'],
   name: string,
   input: TableNode['input'],
-  typedOptions: TableOptions<Kinds>,
+  typedOptions: GoldOptions<Kinds>,
 ): TableNode {
   // The names were checked where they were typed; from here on they are strings.
-  const options = typedOptions as unknown as TableOptions<unknown>
+  const options = typedOptions as unknown as GoldOptions<unknown>
   const partitionBy = options.partitionBy ?? []
   const node: TableNode = {
     layer,
     name,
     input,
+    ...revisionsOf(options),
     partitionBy: (Array.isArray(partitionBy) ? partitionBy : [partitionBy]).map(partitionSpec),
     options: {
       compression: options.compression ?? 'snappy',
@@ -111,6 +121,11 @@ function table<Kinds>(
   }
   throwProblems(checkTable(node))
   return node
+}
+
+/** The default is no field at all: that is how older programs are written down. Anything else is kept for the checks. */
+function revisionsOf({ revisions }: GoldOptions<unknown>): Pick<TableNode, 'revisions'> {
+  return revisions === undefined || revisions === 'newest' ? {} : { revisions }
 }
 
 function partitionSpec(by: PartitionBy<unknown>): PartitionSpec {

@@ -1,12 +1,12 @@
-import { checkName, sourceOf } from './check-option.ts'
+import { checkCount, checkName, sourceOf } from './check-option.ts'
 import { checkStep } from './check-step.ts'
 import { checkTable } from './check-table.ts'
 import { checkTopic } from './check-topic.ts'
 import type {
-  AggregateNode,
   CircuitBreakerSpec,
   LateNode,
   PipelineSpec,
+  ResultNode,
   RowNode,
   SourceNode,
   TableNode,
@@ -14,7 +14,7 @@ import type {
 } from './node.ts'
 import { type Problem, problem, stepLabel, tablePath, topicPath } from './problem.ts'
 
-type Step = RowNode | AggregateNode
+export type Step = RowNode | ResultNode
 /** What rows and results go to. */
 type Output = TableNode | TopicNode
 
@@ -34,6 +34,7 @@ export function validatePipeline(spec: PipelineSpec): readonly Problem[] {
     ...checkSources(outputs),
     ...checkLateRows(steps, outputs),
     ...checkCircuitBreaker(spec.circuitBreaker),
+    ...checkMerge(spec),
   ]
 }
 
@@ -122,8 +123,8 @@ function checkSources(outputs: readonly Output[]): readonly Problem[] {
 function checkLateRows(steps: readonly Step[], outputs: readonly Output[]): readonly Problem[] {
   const lateTables = outputs.filter(({ input }) => input.kind === 'late')
   return steps.flatMap((node) => {
-    if (node.kind === 'late') return checkLate(node, outputs)
-    if (node.kind !== 'aggregate' || node.late !== 'side-table') return []
+    if (node.kind === 'late') return checkLate(node, steps, outputs)
+    if ((node.kind !== 'aggregate' && node.kind !== 'unique') || node.late !== 'side-table') return []
     if (lateTables.some(({ input }) => input.kind === 'late' && input.input === node)) return []
     return [
       problem(
@@ -136,28 +137,48 @@ function checkLateRows(steps: readonly Step[], outputs: readonly Output[]): read
   })
 }
 
-function checkLate(late: LateNode, outputs: readonly Output[]): readonly Problem[] {
-  const aggregate = late.input
+function checkLate(late: LateNode, steps: readonly Step[], outputs: readonly Output[]): readonly Problem[] {
+  const { input } = late
   const problems: Problem[] = []
-  if (aggregate.late !== 'side-table') {
+  if (input.late !== 'side-table') {
     problems.push(
       problem(
         'LATE_ROWS',
         stepLabel(late),
-        `they are not kept: late is '${aggregate.late}'`,
-        "Say so at the window: { allowedLateness, late: 'side-table' }.",
+        `they are not kept: late is '${input.late}'`,
+        `Say so at ${input.kind === 'unique' ? 'unique' : 'the window'}: { allowedLateness, late: 'side-table' }.`,
       ),
     )
   }
-  if (!outputs.some(({ input }) => input === aggregate)) {
+  const readers = [...steps.filter((step) => step.kind !== 'late' && step.kind !== 'source'), ...outputs]
+  if (!readers.some((reader) => reader.input === input)) {
+    const table = input.kind === 'unique' ? 'silver' : 'gold'
     problems.push(
       problem(
         'LATE_ROWS',
         stepLabel(late),
-        'the aggregate itself is in no table',
-        `Add gold('${aggregate.name}', …) to the tables.`,
+        `the ${input.kind} itself is in no table`,
+        `Add ${table}('${input.name}', …) to the tables.`,
       ),
     )
+  }
+  return problems
+}
+
+/** More would be more files and chains than a lake wants to have. */
+const MERGE_PARALLELISM_MAX = 256
+
+function checkMerge({ mergeParallelism, limits }: PipelineSpec): readonly Problem[] {
+  const problems: Problem[] = []
+  if (mergeParallelism !== undefined) {
+    const range = { least: 1, most: MERGE_PARALLELISM_MAX, example: 'mergeParallelism: 4' }
+    problems.push(...checkCount(mergeParallelism, 'pipeline', 'mergeParallelism', range))
+  }
+  for (const name of ['panesMax', 'keysMax'] as const) {
+    const value = limits?.[name]
+    if (value === undefined) continue
+    const range = { least: 1, most: Number.MAX_SAFE_INTEGER, example: `limits: { ${name}: 1_000_000 }` }
+    problems.push(...checkCount(value, 'pipeline', `limits.${name}`, range))
   }
   return problems
 }

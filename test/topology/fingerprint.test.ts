@@ -151,6 +151,8 @@ describe('a fingerprint', () => {
 
   test('names what was removed', () => {
     const removed = diffFingerprints(fingerprintOf(program({ extraTable: true })), fingerprintOf(program()))
-    expect(removed).toEqual([{ step: 'silver/raw', kind: 'removed' }])
+    expect(removed).toEqual([
+      { step: 'silver/raw', kind: 'removed', was: ['silver/raw', 'input: trips'], is: [] },
+    ])
   })
 })

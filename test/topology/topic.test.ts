@@ -34,7 +34,7 @@ describe('an output topic', () => {
     expect(plan.results.map(({ node }) => node.name)).toEqual(['dropping'])
   })
 
-  test('has the columns of the gold table, and the fields of keyBy as its key', () => {
+  test('has the columns of the gold table, and the fields of keyBy and the window as its key', () => {
     const both = pipeline({
       name: 'taxi',
       tables: [gold('dropping', dropping)],
@@ -46,7 +46,7 @@ describe('an output topic', () => {
     expect(index).toBe(plan.gold[0]!.result)
     expect(shape.topic).toBe('zone-minutes')
     expect(shape.fields).toEqual(plan.gold[0]!.shape.fields)
-    expect(shape.keyFields.map(({ name }) => name)).toEqual(['zone'])
+    expect(shape.keyFields.map(({ name }) => name)).toEqual(['zone', 'window_start', 'window_end'])
   })
 
   test('is part of the description and of the fingerprint', () => {
@@ -59,6 +59,8 @@ describe('an output topic', () => {
     expect(diffFingerprints(before, fingerprintOf(spec))).toContainEqual({
       step: 'topic/zone-minutes',
       kind: 'added',
+      was: [],
+      is: ['topic/zone-minutes, keyed by zone, window_start, window_end', 'input: dropping'],
     })
   })
 

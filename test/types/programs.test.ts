@@ -204,8 +204,6 @@ export const WRONG = [
   () => trips.keyBy('pickup'),
   // @ts-expect-error an array cannot be a key
   () => every.keyBy('anArray'),
-  // @ts-expect-error one key at least
-  () => trips.keyBy(),
   // @ts-expect-error lateness is a decision
   () => trips.keyBy('zone').window(tumbling(minutes(1)), {}),
   // @ts-expect-error no such policy
