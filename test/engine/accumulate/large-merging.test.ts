@@ -52,10 +52,7 @@ const ofScalars: readonly AggregateSpec[] = [
     type: ['null', 'string'],
     init: () => ({ rows: 0, texts: [] }),
     add: (state: { rows: number; texts: string[] }, row: { x: unknown }) => ({
-      texts: [
-        ...state.texts,
-        typeof row.x === 'object' ? JSON.stringify(row.x, shown) : String(row.x),
-      ].sort(),
+      texts: [...state.texts, JSON.stringify(row.x, shown)].sort(),
       rows: state.rows + 1,
     }),
     merge: (left: { rows: number; texts: string[] }, right: { rows: number; texts: string[] }) => ({
@@ -66,7 +63,7 @@ const ofScalars: readonly AggregateSpec[] = [
   },
 ]
 function shown(_name: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? String(value) : value
+  return typeof value === 'bigint' || typeof value === 'number' ? String(value) : value
 }
 
 const cases = [
