@@ -106,7 +106,7 @@ function run(batches: readonly RecordBatch[]): Result {
     task: 'trips-0',
   }
   const task = new PartitionTask(plan, origin, schemas, null)
-  const merge = new MergeTask(plan, ['trips-0'], null, ALL_RULES)
+  const merge = new MergeTask(plan, { stage: 0, slice: 0, tasks: ['trips-0'], state: null, rules: ALL_RULES })
   let epoch = 0
   let fileBytes = 0
   let goldRows = 0
@@ -118,11 +118,11 @@ function run(batches: readonly RecordBatch[]): Result {
     }
     const body = timed('partials to JSON', () => JSON.stringify(output.partials))
     fileBytes += body.length
-    const { watermarkMs, idle, ended } = output.state
-    timed('merge', () => {
-      merge.fold({ task: 'trips-0', epoch: epoch++, watermarkMs, idle, ended, partials: output.partials[0] ?? null })
-    })
-    for (const { shape, batch, count } of timed('merge', () => merge.cut())) {
+    const { watermarkMs, idle, ended, lastArrivalMs } = output.state
+    const about = { task: 'trips-0', epoch, watermarkMs, idle, ended, lastArrivalMs }
+    timed('merge', () => merge.fold({ ...about, partials: output.partials[0] ?? null }))
+    for (const { shape, batch, count } of timed('merge', () => merge.cut({ epoch: epoch++, nowMs: 0 }))
+      .tables) {
       goldRows += count
       for (const file of timed(`encode ${shape.path}`, () => encoder.encode(shape, batch, null, count))) {
         fileBytes += file.body.length

@@ -1,21 +1,29 @@
-import type { ColumnBatch } from '../columns/column.ts'
+import { type ColumnBatch, createColumn } from '../columns/column.ts'
+import { int64Column, setInt64 } from '../columns/write.ts'
+import { PipelineError } from '../errors.ts'
+import { createMergeWindow } from './create-merge-window.ts'
+import { Selection } from './frame.ts'
+import { HavingFilter } from './having.ts'
+import type { FiredResults, MergeRules, MergeWindow, ResultReaders } from './merge-window.ts'
+import { NextWindow } from './next-window.ts'
+import type { PartialsJson } from './partial.ts'
 import type { TableRows } from './partition-task.ts'
-import { MergeAggregate, type MergePanesJson } from './merge-aggregate.ts'
-import type { PanesJson, PartialsJson } from './partial.ts'
-import type { Plan } from './plan.ts'
+import type { GoldPlan, Plan, ResultInput, TopicPlan } from './plan.ts'
 import { Counts, countUp, type Totals } from './totals.ts'
 
-/** An epoch of a partition task, as its checkpoint record tells it. */
+/** An epoch of a source (a partition task, or a merge task of the stage below), as its checkpoint record tells it. */
 export interface SourceEpoch {
   readonly task: string
   readonly epoch: number
   readonly watermarkMs: number
   readonly idle: boolean
   readonly ended: boolean
+  readonly lastArrivalMs: number
+  /** Those of this task's slice. */
   readonly partials: PartialsJson | null
 }
 
-/** What the merge knows of one partition task. */
+/** What the merge knows of one source. */
 export interface SourceProgress {
   /** The last epoch folded; −1 before the first. */
   readonly epoch: number
@@ -30,40 +38,105 @@ const UNHEARD: SourceProgress = { epoch: -1, watermarkMs: -Infinity, idle: false
 export interface MergeState {
   readonly sources: Readonly<Record<string, SourceProgress>>
   readonly watermarkMs: number
+  /** For the next stage: no result to come is final before. */
+  readonly downstreamWatermarkMs: number
   readonly totals: Totals
 }
 
-/** Panes by the name of their aggregate, written now and then. */
-export type MergeSnapshot = Readonly<Record<string, MergePanesJson>>
+/** Parts of the state by the name of their result; in their order. */
+export type MergeSnapshot = Readonly<Record<string, unknown>>
 
-export interface MergeRules {
-  /** A fired pane is kept until all partitions, idle ones too, have passed it. */
-  readonly keepFiredPanes: boolean
-  /** A partition that has recorded nothing yet holds W at −∞. */
-  readonly allSourcesHoldWatermark: boolean
+export type { MergeRules } from './merge-window.ts'
+
+export interface MergeTaskOptions {
+  readonly stage: number
+  readonly slice: number
+  /** All sources there are, whether they have recorded anything or not. Those of the state come on top. */
+  readonly tasks: readonly string[]
+  readonly state: MergeState | null
+  readonly rules: MergeRules
 }
 
+export interface MergeCut {
+  /** Of this task's own chain. */
+  readonly epoch: number
+  /** Never goes back: the newest arrival in a replay, the clock in a live run. */
+  readonly nowMs: number
+}
+
+/** What an epoch of a merge task writes. Valid until `clear`. */
+export interface MergeOutput {
+  /** Tables without rows are left out, but for those of which files are replaced by nothing. */
+  readonly tables: readonly MergedTable[]
+  readonly topics: readonly MergedTopic[]
+  /** For the next stage, by its slices; [] where there is nothing for it. */
+  readonly partials: readonly (PartialsJson | null)[]
+}
+
+export interface MergedTable extends TableRows {
+  /** Epochs of this task of which the files leave the table. */
+  readonly replaces: readonly number[]
+}
+
+export interface MergedTopic {
+  /** Index into `plan.topics`. */
+  readonly topic: number
+  readonly batch: ColumnBatch
+  /** Null: the first `count`. */
+  readonly selection: Int32Array | null
+  readonly count: number
+  /** Keys that get a null value. */
+  readonly retracted: {
+    readonly batch: ColumnBatch
+    readonly selection: Int32Array | null
+    readonly count: number
+  }
+}
+
+/** Panes of one merge task: what is known to fit into the memory of a process with a default heap, whatever the aggregates. */
+export const PANES_MAX = 20_000_000
+
 /**
- * The state machine whose input is the epoch chains of the partition tasks. Which epochs, and in which order, is for
- * the runtime to say and to record; the rows that come out do not depend on it.
+ * The state machine whose input is the epoch chains of its sources. Which epochs, and in which order, is for the runtime to say and to
+ * record; the rows that come out in the end do not depend on it.
  */
 export class MergeTask {
   readonly #plan: Plan
   readonly #rules: MergeRules
   readonly #sources: Map<string, SourceProgress>
-  readonly #aggregates: readonly MergeAggregate[]
+  readonly #windows: ReadonlyMap<number, MergeWindow>
+  readonly #next: readonly NextWindow[]
+  readonly #tables: readonly TableReader[]
+  readonly #topics: readonly TopicReader[]
+  readonly #panesMax: number
+  /** Between W here and W of the next stage. */
+  readonly #downstreamDelayMs: number
   readonly #counts: Counts
   #watermarkMs: number
 
-  /** `tasks` are all partition tasks of the source, whether they have recorded anything or not. Those of the state come on top. */
-  constructor(plan: Plan, tasks: readonly string[], state: MergeState | null, rules: MergeRules) {
+  constructor(plan: Plan, { stage, tasks, state, rules }: MergeTaskOptions) {
     this.#plan = plan
     this.#rules = rules
     this.#sources = new Map(Object.entries(state?.sources ?? {}))
     this.expect(tasks)
     this.#watermarkMs = state?.watermarkMs ?? -Infinity
     this.#counts = Counts.from(state?.totals ?? null)
-    this.#aggregates = plan.results.map((result) => new MergeAggregate(result, rules))
+    this.#panesMax = plan.spec.limits?.panesMax ?? PANES_MAX
+    const isOurs = ({ result }: ResultInput): boolean => plan.results[result]!.stage === stage
+    const next = plan.results.filter(({ from }) => from !== null && isOurs(from))
+    this.#next = next.map((result) => new NextWindow(result))
+    this.#downstreamDelayMs = Math.max(
+      0,
+      ...next.map(({ from }) => plan.results[from!.result]!.node.allowedLatenessMs),
+    )
+    this.#tables = plan.gold.filter(isOurs).map((table) => new TableReader(plan, table))
+    this.#topics = plan.topics.flatMap((topic, i) => (isOurs(topic) ? [new TopicReader(plan, topic, i)] : []))
+    this.#windows = new Map(
+      plan.results.flatMap((result, i) => {
+        if (result.stage !== stage) return []
+        return [[i, createMergeWindow({ plan: result, rules, readers: this.#readersOf(i) })] as const]
+      }),
+    )
   }
 
   get watermarkMs(): number {
@@ -71,18 +144,37 @@ export class MergeTask {
   }
 
   get openPanes(): number {
-    return this.#aggregates.reduce((sum, aggregate) => sum + aggregate.openPanes, 0)
+    let open = 0
+    for (const window of this.#windows.values()) open += window.openPanes
+    return open
+  }
+
+  /** The `nowMs` at which an early result is due, whether anything has been folded or not. Infinity: none is. */
+  get earlyDueMs(): number {
+    return Math.min(Infinity, ...[...this.#windows.values()].map((window) => window.earlyDueMs))
+  }
+
+  /** Epochs of this task of which files may still be replaced. */
+  get liveEpochs(): ReadonlySet<number> {
+    const epochs = new Set<number>()
+    for (const window of this.#windows.values()) for (const epoch of window.liveEpochs) epochs.add(epoch)
+    return epochs
   }
 
   get state(): MergeState {
     return {
       sources: Object.fromEntries(this.#sources),
       watermarkMs: this.#watermarkMs,
+      downstreamWatermarkMs: this.#downstreamWatermarkMs,
       totals: this.#counts.toTotals(),
     }
   }
 
-  /** Partition tasks that the source has: one that is new holds W until it is heard of. */
+  get #downstreamWatermarkMs(): number {
+    return this.#watermarkMs - this.#downstreamDelayMs
+  }
+
+  /** Sources that there are: one that is new holds W until it is heard of. */
   expect(tasks: readonly string[]): void {
     for (const task of tasks) if (!this.#sources.has(task)) this.#sources.set(task, UNHEARD)
   }
@@ -91,36 +183,37 @@ export class MergeTask {
     return this.#sources.get(task)
   }
 
-  /** Partitions of which another epoch is to be expected: neither idle nor at their end. */
+  /** Sources of which another epoch is to be expected: neither idle nor at their end. */
   get busySources(): number {
     let busy = 0
     for (const source of this.#sources.values()) if (!source.idle && !source.ended) busy++
     return busy
   }
 
-  /** True where no partition will add anything more. */
+  /** True where no source will add anything more. */
   get isEnded(): boolean {
     return [...this.#sources.values()].every(({ ended }) => ended)
   }
 
-  /** Adds one epoch of a partition task. */
+  /** Adds one epoch of a source. Throws STATE_LIMIT where the windows that are open are too many. */
   fold(source: SourceEpoch): void {
     const { task, epoch, watermarkMs, idle, ended } = source
     this.#sources.set(task, { epoch, watermarkMs, idle, ended })
     if (source.partials === null) return
-    for (const aggregate of this.#aggregates) {
-      const json = source.partials[aggregate.plan.node.name]
-      if (json !== undefined) aggregate.fold(json as PanesJson)
+    for (const window of this.#windows.values()) {
+      const json = source.partials[window.plan.node.name]
+      if (json !== undefined && json !== null) window.fold(json, task)
     }
+    if (this.openPanes > this.#panesMax) throw this.#tooManyPanes()
   }
 
-  /** A claim of a partition task, also of one that is new: it moves the chain on, and nothing else. */
+  /** A claim of a source, also of one that is new: it moves the chain on, and nothing else. */
   skip(task: string, epoch: number): void {
     this.#sources.set(task, { ...(this.#sources.get(task) ?? UNHEARD), epoch })
   }
 
-  /** Fires what the watermark has passed. The rows are valid until `clear`. Tables without rows are left out. */
-  cut(): readonly TableRows[] {
+  /** Fires what the watermark has passed, and what is due early. Throws HAVING_FAILED and AGGREGATE_FAILED. */
+  cut({ epoch, nowMs }: MergeCut): MergeOutput {
     const all = [...this.#sources.values()].filter(
       (source) => this.#rules.allSourcesHoldWatermark || source.epoch >= 0,
     )
@@ -130,39 +223,174 @@ export class MergeTask {
     if (busy.length > 0) {
       this.#watermarkMs = Math.max(this.#watermarkMs, Math.min(...busy.map((source) => source.watermarkMs)))
     }
-    for (const aggregate of this.#aggregates) aggregate.fire(this.#watermarkMs, slowestMs)
-    const tables: TableRows[] = []
-    for (const { shape, result } of this.#plan.gold) {
-      const batch = this.#aggregates[result]!.rows
-      if (batch.length === 0) continue
-      countUp(this.#counts.rows, shape.path, batch.length)
-      tables.push({ shape, batch, selection: null, count: batch.length })
+    const at = { watermarkMs: this.#watermarkMs, slowestMs, epoch, nowMs }
+    for (const window of this.#windows.values()) window.fire(at)
+    const tables = this.#tables.map((table) => table.read(this.#firedBy(table.from), nowMs))
+    for (const { output, added } of tables) countUp(this.#counts.rows, output.shape.path, added)
+    return {
+      tables: tables
+        .map(({ output }) => output)
+        .filter(({ count, replaces }) => count > 0 || replaces.length > 0),
+      topics: this.#topics
+        .map((topic) => topic.read(this.#firedBy(topic.from)))
+        .filter(({ count, retracted }) => count > 0 || retracted.count > 0),
+      partials: this.#passOn(),
     }
-    return tables
-  }
-
-  /** What an aggregate has fired at the last cut. Valid until `clear`. */
-  rowsOf(aggregate: number): ColumnBatch {
-    return this.#aggregates[aggregate]!.rows
   }
 
   /** Forgets the rows of the last cut. */
   clear(): void {
-    for (const aggregate of this.#aggregates) aggregate.clearRows()
+    for (const window of this.#windows.values()) window.clear()
   }
 
-  /** In parts, so that many panes are never in memory twice. */
-  *snapshot(): Generator<MergeSnapshot> {
-    for (const aggregate of this.#aggregates) {
-      for (const part of aggregate.snapshot()) yield { [aggregate.plan.node.name]: part }
+  /** All state, or what has changed since the last call, after a cut; in parts, so that many panes are never in memory twice. */
+  *snapshot(kind: 'full' | 'changes'): Generator<MergeSnapshot> {
+    for (const window of this.#windows.values()) {
+      for (const part of window.snapshot(kind)) yield { [window.plan.node.name]: part }
+    }
+    for (const next of this.#next) {
+      for (const part of next.snapshot(kind, this.#downstreamWatermarkMs))
+        yield { [next.plan.node.name]: part }
     }
   }
 
-  /** Adds a part. */
+  /** Adds a part: those of a full snapshot in their order, then those of the changes since. */
   restore(snapshot: MergeSnapshot): void {
-    for (const aggregate of this.#aggregates) {
-      const json = snapshot[aggregate.plan.node.name]
-      if (json !== undefined) aggregate.restore(json)
+    for (const { plan, restore } of this.#restorable()) {
+      const json = snapshot[plan.node.name]
+      if (json !== undefined) restore(json)
     }
   }
+
+  *#restorable(): Generator<{ readonly plan: MergeWindow['plan']; restore: (json: unknown) => void }> {
+    for (const window of this.#windows.values()) {
+      yield { plan: window.plan, restore: (json) => window.restore(json) }
+    }
+    for (const next of this.#next) yield { plan: next.plan, restore: (json) => next.restore(json) }
+  }
+
+  #firedBy({ result }: ResultInput): FiredResults {
+    return this.#windows.get(result)!.fired
+  }
+
+  #readersOf(result: number): ResultReaders {
+    return {
+      newest: this.#tables.some(({ from }) => from.result === result && from.node.revisions !== 'all'),
+      nextStage: this.#next.some(({ plan }) => plan.from!.result === result),
+      topics: this.#topics.filter(({ from }) => from.result === result).map((topic) => topic.takes),
+    }
+  }
+
+  #passOn(): readonly (PartialsJson | null)[] {
+    const slices: Record<string, unknown>[] = Array.from({ length: this.#plan.slices }, () => ({}))
+    for (const next of this.#next) {
+      const late = next.run(this.#firedBy(next.plan.from!))
+      countUp(this.#counts.late, next.plan.node.name, late)
+      next.takePartials(slices.length).forEach((partial, slice) => {
+        if (partial !== null) slices[slice]![next.plan.node.name] = partial
+      })
+    }
+    const partials = slices.map((slice) => (Object.keys(slice).length === 0 ? null : slice))
+    return partials.every((partial) => partial === null) ? [] : partials
+  }
+
+  #tooManyPanes(): PipelineError {
+    const windows = [...this.#windows.values()].sort((a, b) => b.openPanes - a.openPanes)
+    const { plan, openPanes } = windows[0]!
+    return new PipelineError(
+      'STATE_LIMIT',
+      `${plan.node.name} has ${openPanes} open windows in one merge task, ${this.openPanes} with the other results; the limit is ${this.#panesMax}`,
+      {
+        advice:
+          'Windows are one for each key: look whether the key or the window is too fine, or which partition holds the watermark (millrace windows). Else raise mergeParallelism, or limits.panesMax with more memory.',
+      },
+    )
+  }
+}
+
+/** A table with the newest revisions or all, and with or without `having`. */
+class TableReader {
+  readonly from: GoldPlan
+  readonly #having: HavingFilter | null
+  /** The table has a column more than the result. */
+  readonly #hasTime: boolean
+
+  constructor(plan: Plan, table: GoldPlan) {
+    const { resultFields } = plan.results[table.result]!
+    this.from = table
+    this.#having = table.filters.length === 0 ? null : new HavingFilter(table.filters, resultFields)
+    this.#hasTime = table.shape.fields.length > resultFields.length
+  }
+
+  read(fired: FiredResults, nowMs: number): { readonly output: MergedTable; readonly added: number } {
+    const isNewest = this.from.node.revisions !== 'all'
+    const end = isNewest ? fired.written : fired.count
+    const selected = this.#having?.select(fired.batch, 0, end) ?? null
+    const { shape } = this.from
+    return {
+      output: {
+        shape,
+        batch: this.#hasTime ? withTime(fired.batch, shape.fields.at(-1)!, nowMs) : fired.batch,
+        selection: selected === null ? null : selected.rows,
+        count: selected === null ? end : selected.count,
+        replaces: isNewest ? fired.replacedEpochs : [],
+      },
+      added: selected === null ? fired.count : countBelow(selected, fired.count),
+    }
+  }
+}
+
+class TopicReader {
+  readonly from: TopicPlan
+  /** Null: every row. */
+  readonly takes: ((batch: ColumnBatch, row: number) => boolean) | null
+  readonly #topic: number
+  readonly #having: HavingFilter | null
+  /** Of the topics of its result. */
+  readonly #bit: number
+  readonly #retracted = new Selection()
+
+  constructor(plan: Plan, topic: TopicPlan, index: number) {
+    const filter = new HavingFilter(topic.filters, plan.results[topic.result]!.resultFields)
+    this.from = topic
+    this.#topic = index
+    this.#having = topic.filters.length === 0 ? null : filter
+    this.takes = this.#having === null ? null : (batch, row) => filter.passes(batch, row)
+    this.#bit = 1 << plan.topics.slice(0, index).filter(({ result }) => result === topic.result).length
+  }
+
+  read(fired: FiredResults): MergedTopic {
+    const selected = this.#having?.select(fired.batch, 0, fired.count) ?? null
+    const gone = this.#retracted
+    gone.count = 0
+    gone.reserve(fired.retractedFrom.length)
+    fired.retractedFrom.forEach((topics, row) => {
+      if ((topics & this.#bit) !== 0) gone.rows[gone.count++] = row
+    })
+    return {
+      topic: this.#topic,
+      batch: fired.batch,
+      selection: selected === null ? null : selected.rows,
+      count: selected === null ? fired.count : selected.count,
+      retracted: { batch: fired.retracted, selection: gone.rows, count: gone.count },
+    }
+  }
+}
+
+function countBelow({ rows, count }: Selection, limit: number): number {
+  let below = 0
+  for (let i = 0; i < count; i++) if (rows[i]! < limit) below++
+  return below
+}
+
+function withTime(
+  batch: ColumnBatch,
+  field: Parameters<typeof createColumn>[0],
+  timeMs: number,
+): ColumnBatch {
+  const column = int64Column(createColumn(field))
+  column.reserve(batch.length)
+  for (let row = 0; row < batch.length; row++) setInt64(column, row, timeMs)
+  column.length = batch.length
+  return { length: batch.length, columns: [...batch.columns, column] }
 }

@@ -9,6 +9,8 @@ export interface PanesJson {
   readonly keys: readonly (readonly KeyJson[])[]
   readonly windowStartsMs: readonly number[]
   readonly states: readonly (readonly unknown[])[]
+  /** Rows of each pane, where a trigger counts them. */
+  readonly rows?: readonly number[]
 }
 
 /** What an epoch adds to each result, by name. Of windows that are known by their start: `PanesJson`; other kinds have a form of their own. */
