@@ -10,98 +10,81 @@ import { RowKeys } from './row-keys.ts'
 import type { StepReport } from './row-step.ts'
 import { sliceByKey } from './slice.ts'
 import { type AlignedSpec, type AlignedWindows, alignedWindows } from './window.ts'
+import { SingleWindowPlacer, type WindowPlacer } from './window-placer.ts'
+import { WindowRuns } from './window-runs.ts'
 import type { WindowStep } from './window-step.ts'
 
-/** Windows that lie side by side, or the one that has no end: a row is in one of them. */
+/** Windows that are the same for all keys. Its partials are `PanesJson`. */
 export class AlignedWindowStep implements WindowStep {
   readonly plan: ResultPlan
   readonly late = new Selection()
   readonly keyed = null
   readonly #node: AggregateNode
   readonly #windows: AlignedWindows
+  readonly #placer: WindowPlacer
   readonly #frame: Frame
   readonly #keys: RowKeys
+  /** By key and place. */
   readonly #panes: PaneTable
   readonly #adder: RowAdder
   readonly #onTime = new Selection()
   /** By row − base of the frame. */
-  #startsMs = new Float64Array(0)
+  #places = new Float64Array(0)
   #paneOfRow = new Int32Array(0)
 
   constructor(plan: ResultPlan, node: AggregateNode, window: AlignedSpec, frame: Frame, task: string) {
+    const { allowedLatenessMs } = node
+    const emptyTable = (): PaneTable => new PaneTable(plan.keyFields, accumulatorsOf(plan))
     this.plan = plan
     this.#node = node
     this.#windows = alignedWindows(window)
+    this.#placer =
+      window.kind === 'hopping'
+        ? new WindowRuns(window, allowedLatenessMs, emptyTable)
+        : new SingleWindowPlacer(this.#windows, allowedLatenessMs)
     this.#frame = frame
     this.#keys = new RowKeys(plan, frame)
-    this.#panes = new PaneTable(plan.keyFields, accumulatorsOf(plan))
+    this.#panes = emptyTable()
     this.#adder = new RowAdder(plan, frame, task, this.#panes.accumulators)
   }
 
   run(input: Selection, report: StepReport): number {
-    this.#split(this.#keys.select(input, report))
+    const rowsOfRange = this.#frame.batch.length - this.#frame.base
+    if (this.#places.length < rowsOfRange) {
+      this.#places = new Float64Array(rowsOfRange)
+      this.#paneOfRow = new Int32Array(rowsOfRange)
+    }
     const onTime = this.#onTime
+    onTime.reserve(input.count)
+    this.late.reserve(input.count)
+    const keyed = this.#keys.select(input, report)
+    this.#placer.place(keyed, this.#frame, this.#places, onTime, this.late)
     this.#adder.prepare(onTime, report)
     if (onTime.count > 0) {
       const { rows, count } = onTime
-      this.#panes.panesOf(this.#keys.columns, rows, count, this.#startsMs, this.#frame.base, this.#paneOfRow)
+      this.#panes.panesOf(this.#keys.columns, rows, count, this.#places, this.#frame.base, this.#paneOfRow)
       this.#adder.add(rows, this.#paneOfRow, count)
     }
     if (this.#node.late === 'dead-letter') this.#refuseLate(report)
     return this.late.count
   }
 
-  takePartials(slices: number): readonly (unknown | null)[] {
-    const panes = sliceByKey(this.#panes, slices)
-    const partials = panes.map((listed) => (listed.length === 0 ? null : panesToJson(this.#panes, listed)))
-    this.#panes.clear()
+  takePartials(slices: number): readonly unknown[] {
+    const windows = this.#placer.windowPanes(this.#panes)
+    const partials = sliceByKey(windows, slices).map((panes) =>
+      panes.length === 0 ? null : panesToJson(windows, panes),
+    )
+    this.clear()
     return partials
   }
 
   clear(): void {
     this.#panes.clear()
+    this.#placer.clear()
     this.#keys.clear()
   }
 
-  /**
-   * On time or late, by the watermark that the row found:
-   *
-   *    start        end        end + allowed lateness
-   *    [------------)----------|
-   *                            W at or beyond here: late
-   */
-  #split(input: Selection): void {
-    const { allowedLatenessMs } = this.#node
-    const { timesMs, watermarksMs, base, batch } = this.#frame
-    if (this.#startsMs.length < batch.length - base) {
-      this.#startsMs = new Float64Array(batch.length - base)
-      this.#paneOfRow = new Int32Array(batch.length - base)
-    }
-    this.#onTime.reserve(input.count)
-    this.late.reserve(input.count)
-    let onTime = 0
-    let late = 0
-    // Rows come mostly one after the other in the same window.
-    let startMs = Infinity
-    let endMs = -Infinity
-    for (let i = 0; i < input.count; i++) {
-      const row = input.rows[i]!
-      const timeMs = timesMs[row - base]!
-      if (!(timeMs >= startMs && timeMs < endMs)) {
-        startMs = this.#windows.startOf(timeMs)
-        endMs = this.#windows.endOf(startMs)
-      }
-      if (watermarksMs[row - base]! >= endMs + allowedLatenessMs) {
-        this.late.rows[late++] = row
-      } else {
-        this.#onTime.rows[onTime++] = row
-        this.#startsMs[row - base] = startMs
-      }
-    }
-    this.#onTime.count = onTime
-    this.late.count = late
-  }
-
+  /** A row that is late for all its windows is late for the last of them. */
   #refuseLate(report: StepReport): void {
     const { timesMs, watermarksMs, base } = this.#frame
     for (let i = 0; i < this.late.count; i++) {

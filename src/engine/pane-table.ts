@@ -66,6 +66,7 @@ export class PaneTable {
 
   /** Forgets everything and keeps the memory. */
   clear(): void {
+    if (this.#size === 0) return
     for (let pane = 0; pane < this.#size; pane++) {
       for (const accumulator of this.accumulators) accumulator.reset(pane)
     }

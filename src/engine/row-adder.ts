@@ -26,7 +26,7 @@ export class RowAdder {
     this.#frame = frame
     this.#task = task
     this.#accumulators = accumulators
-    this.#hasCallbacks = accumulators.some(({ prepare }) => prepare !== undefined)
+    this.#hasCallbacks = accumulators.some((accumulator) => accumulator.prepare !== undefined)
   }
 
   /**

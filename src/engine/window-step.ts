@@ -12,7 +12,7 @@ export interface WindowStep {
   /**
    * What the epoch adds, as JSON, by slice of the keys; null for slices to which it adds nothing. Ends the epoch's sums.
    */
-  takePartials(slices: number): readonly (unknown | null)[]
+  takePartials(slices: number): readonly unknown[]
   /** Empties the epoch's columns; their memory is kept for the next. */
   clear(): void
   /** State beyond the epoch, where the step has any: a partition's live sessions. */
@@ -24,9 +24,9 @@ export interface KeyedState {
   /** Keys, or what else the limit counts. */
   readonly size: number
   /** What changed since the last call, in parts, all of which are to be taken. Forgets what cannot matter any more at a watermark. */
-  takeChanges(watermarkMs: number): Generator<unknown>
+  takeChanges(watermarkMs: number): Generator
   /** All that can still matter, likewise. */
-  takeSnapshot(watermarkMs: number): Generator<unknown>
+  takeSnapshot(watermarkMs: number): Generator
   /** Adds a part of a snapshot, or of changes on top of it. */
   restore(json: unknown): void
 }
