@@ -55,7 +55,7 @@ export interface MergeWindow {
   /** Epochs of this merge task of which the files may still be replaced. */
   readonly liveEpochs: Iterable<number>
   /** The whole state, or what has changed since the last call, in parts: each is added by `restore`, in their order. */
-  snapshot(kind: 'full' | 'changes'): Generator<unknown>
+  snapshot(kind: 'full' | 'changes'): Generator
   restore(json: unknown): void
 }
 

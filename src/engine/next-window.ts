@@ -52,14 +52,14 @@ export class NextWindow {
   }
 
   /** What the epoch adds, by slice. */
-  takePartials(slices: number): readonly (unknown | null)[] {
+  takePartials(slices: number): readonly unknown[] {
     const partials = this.#step.takePartials(slices)
     this.#step.clear()
     return partials
   }
 
   /** State beyond the epoch, in parts. `watermarkMs` is that of the rows. */
-  *snapshot(kind: 'full' | 'changes', watermarkMs: number): Generator<unknown> {
+  *snapshot(kind: 'full' | 'changes', watermarkMs: number): Generator {
     const { keyed } = this.#step
     if (keyed === null) return
     yield* kind === 'full' ? keyed.takeSnapshot(watermarkMs) : keyed.takeChanges(watermarkMs)

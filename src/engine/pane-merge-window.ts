@@ -10,7 +10,7 @@ import type { PaneStatesJson } from './pane-states.ts'
 import type { PanesJson } from './partial.ts'
 import type { ResultPlan } from './plan.ts'
 import { ResultBook } from './result-book.ts'
-import { accumulatorsOf } from './row-adder.ts'
+import { accumulatorsOf, countsRows } from './row-adder.ts'
 import { type AlignedSpec, type AlignedWindows, alignedWindows } from './window.ts'
 
 /** Panes of a merge at rest: what the partials hold, and what was written of each pane. */
@@ -28,6 +28,7 @@ export class PaneMergeWindow implements MergeWindow {
   readonly fired: FiredRows
   readonly #windows: AlignedWindows
   readonly #hasBounds: boolean
+  readonly #countsRows: boolean
   readonly #keyOps: readonly RowOps[]
   readonly #panes: OpenPanes
   readonly #book: ResultBook
@@ -43,6 +44,7 @@ export class PaneMergeWindow implements MergeWindow {
     this.fired = new FiredRows(plan)
     this.#windows = alignedWindows(window)
     this.#hasBounds = window.kind !== 'global'
+    this.#countsRows = countsRows(plan)
     this.#keyOps = plan.keyFields.map(rowOpsFor)
     this.#panes = new OpenPanes(plan.keyFields, () => accumulatorsOf(plan))
     this.#key = createBatch(plan.keyFields)
@@ -82,7 +84,7 @@ export class PaneMergeWindow implements MergeWindow {
       if (known >= 0) this.#merge(known, panes.states, i)
       const pane = known >= 0 ? known : this.#open(keyId, startMs, panes.states, i)
       if (known < 0) this.#book.open(pane)
-      this.#book.touch(pane, panes.rows?.[i] ?? 1)
+      this.#book.touch(pane, this.#countsRows ? Number(panes.states.at(-1)![i]) : 1)
     }
   }
 
@@ -210,8 +212,10 @@ export class PaneMergeWindow implements MergeWindow {
   #appendRow(pane: number, batch: ColumnBatch): void {
     let at = this.#appendKey(pane, batch)
     const place = this.#panes.placeOf(pane)
-    for (const accumulator of this.#panes.accumulatorsOf(pane)) {
-      accumulator.appendResult(place, batch.columns[at++]!)
+    const accumulators = this.#panes.accumulatorsOf(pane)
+    // The last column is the revision; an accumulator for the trigger has none.
+    for (let a = 0; at < batch.columns.length - 1; a++) {
+      accumulators[a]!.appendResult(place, batch.columns[at++]!)
     }
   }
 

@@ -4,13 +4,11 @@ import type { Accumulator } from './accumulate/accumulator.ts'
 import { type KeyJson, keyFromJson, keyToJson } from './key-codec.ts'
 import type { PaneTable } from './pane-table.ts'
 
-/** Panes at rest: one array per key column, one per aggregate, all of the length of `windowStartsMs`. */
+/** Panes at rest: one array per key column, one per accumulator, all of the length of `windowStartsMs`. */
 export interface PanesJson {
   readonly keys: readonly (readonly KeyJson[])[]
   readonly windowStartsMs: readonly number[]
   readonly states: readonly (readonly unknown[])[]
-  /** Rows of each pane, where a trigger counts them. */
-  readonly rows?: readonly number[]
 }
 
 /** What an epoch adds to each result, by name. Of windows that are known by their start: `PanesJson`; other kinds have a form of their own. */

@@ -1,15 +1,30 @@
 import type { Accumulator, RowsAbout } from './accumulate/accumulator.ts'
 import { createAccumulator } from './accumulate/accumulator.ts'
+import { RowCount } from './accumulate/row-count.ts'
+import type { Field } from '../columns/column-type.ts'
 import { columnAt } from './field-path.ts'
 import type { Frame, Selection } from './frame.ts'
 import { accumulatorFieldsOf } from './result-plan.ts'
 import type { ResultPlan } from './plan.ts'
 import { type StepReport, thrown } from './row-step.ts'
 
-/** Accumulators for the aggregates of a result, without panes. */
+const ROWS: Field = { name: 'rows', type: { kind: 'int64' }, nullable: false }
+
+/**
+ * Accumulators for the aggregates of a result, without panes. Where a trigger counts rows there is one more, the last, with their number.
+ */
 export function accumulatorsOf(plan: ResultPlan): readonly Accumulator[] {
-  if (plan.node.kind === 'unique') return []
-  return plan.node.aggregates.map((named, i) => createAccumulator(named, accumulatorFieldsOf(plan, i)))
+  const { node } = plan
+  if (node.kind === 'unique') return []
+  const accumulators = node.aggregates.map((named, i) =>
+    createAccumulator(named, accumulatorFieldsOf(plan, i)),
+  )
+  return countsRows(plan) ? [...accumulators, new RowCount(ROWS)] : accumulators
+}
+
+/** Whether the last state of each pane is its number of rows, for a trigger. */
+export function countsRows({ node }: ResultPlan): boolean {
+  return node.kind === 'aggregate' && node.trigger?.earlyEveryRows !== undefined
 }
 
 /** Adds rows of a frame to the accumulators of one result. */
@@ -52,7 +67,7 @@ export class RowAdder {
   /** Adds rows[i] to panes[i], for which there must be room. */
   add(rows: Int32Array, panes: Int32Array, count: number): void {
     this.#accumulators.forEach((accumulator, a) => {
-      const path = this.#plan.inputs[a]!
+      const path = this.#plan.inputs[a] ?? null
       const column = path === null ? null : columnAt(this.#frame.batch.columns, path)
       accumulator.addRows(column, rows, panes, count, this.#about(a))
     })
@@ -60,7 +75,7 @@ export class RowAdder {
 
   #about(aggregate: number): RowsAbout {
     const { batch, timesMs, offsets, base } = this.#frame
-    const by = this.#plan.bys[aggregate]!
+    const by = this.#plan.bys[aggregate] ?? null
     return {
       by: by === null ? null : columnAt(batch.columns, by),
       columns: batch.columns,
