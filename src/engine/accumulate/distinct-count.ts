@@ -44,7 +44,7 @@ export class DistinctCount implements LargeState<Distinct> {
     this.resultField = options.resultField
     this.#exactMax = options.exactMax
     this.#held = heldTypeOf(options.input)
-    this.#hash = new ValueHash(options.input)
+    this.#hash = new ValueHash(options.input, this.#held)
   }
 
   create(): Distinct {

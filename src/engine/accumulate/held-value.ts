@@ -1,8 +1,9 @@
 import type { Column } from '../../columns/column.ts'
 import type { ColumnType } from '../../columns/column-type.ts'
 import { AssertionError, assert, unreachable } from '../../errors.ts'
-import { byteText, putByteText } from './byte-text.ts'
+import { putByteText } from './byte-text.ts'
 import { readDouble, writeDouble } from './double-json.ts'
+import { TextCache } from './text-cache.ts'
 import { readWhole, writeWhole } from './whole-json.ts'
 import { WORD_BASE, bigintOfWords, setWords, wordsOf } from './words.ts'
 import type { WordsPerValue } from './words.ts'
@@ -47,9 +48,9 @@ export function heldTypeOf(type: ColumnType): HeldType {
       return BOOLEAN
     case 'string':
     case 'bytes':
-      return BINARY
+      return binaryType()
     case 'fixed':
-      return FIXED
+      return fixedType()
     case 'enum':
       return enumType(type.symbols)
     case 'list':
@@ -163,37 +164,43 @@ function textFromJson(json: unknown): string {
   return json
 }
 
-const BINARY: HeldType = {
-  take(column, row) {
-    assert(column.storage === 'binary', 'a binary column')
-    return byteText(column.data, column.offsets[row]!, column.offsets[row + 1]!)
-  },
-  compare: compareNatural,
-  append(column, value) {
-    assert(column.storage === 'binary' && typeof value === 'string', 'a binary column')
-    column.reserve(column.length + 1)
-    const at = column.offsets[column.length]!
-    putByteText(column, at, value)
-    column.offsets[++column.length] = at + value.length
-  },
-  toJson: (value) => value,
-  fromJson: textFromJson,
+function binaryType(): HeldType {
+  const cache = new TextCache()
+  return {
+    take(column, row) {
+      assert(column.storage === 'binary', 'a binary column')
+      return cache.textOf(column.data, column.offsets[row]!, column.offsets[row + 1]!)
+    },
+    compare: compareNatural,
+    append(column, value) {
+      assert(column.storage === 'binary' && typeof value === 'string', 'a binary column')
+      column.reserve(column.length + 1)
+      const at = column.offsets[column.length]!
+      putByteText(column, at, value)
+      column.offsets[++column.length] = at + value.length
+    },
+    toJson: (value) => value,
+    fromJson: textFromJson,
+  }
 }
 
-const FIXED: HeldType = {
-  take(column, row) {
-    assert(column.storage === 'fixed', 'a fixed column')
-    return byteText(column.data, row * column.width, (row + 1) * column.width)
-  },
-  compare: compareNatural,
-  append(column, value) {
-    assert(column.storage === 'fixed' && typeof value === 'string', 'a fixed column')
-    column.reserve(column.length + 1)
-    const at = column.length++ * column.width
-    for (let i = 0; i < column.width; i++) column.data[at + i] = value.charCodeAt(i)
-  },
-  toJson: (value) => value,
-  fromJson: textFromJson,
+function fixedType(): HeldType {
+  const cache = new TextCache()
+  return {
+    take(column, row) {
+      assert(column.storage === 'fixed', 'a fixed column')
+      return cache.textOf(column.data, row * column.width, (row + 1) * column.width)
+    },
+    compare: compareNatural,
+    append(column, value) {
+      assert(column.storage === 'fixed' && typeof value === 'string', 'a fixed column')
+      column.reserve(column.length + 1)
+      const at = column.length++ * column.width
+      for (let i = 0; i < column.width; i++) column.data[at + i] = value.charCodeAt(i)
+    },
+    toJson: (value) => value,
+    fromJson: textFromJson,
+  }
 }
 
 /** Symbols and not their indices, so that a schema may reorder them. Avro's symbols are ASCII. */

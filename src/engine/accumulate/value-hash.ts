@@ -1,6 +1,5 @@
 import type { Column } from '../../columns/column.ts'
 import type { ColumnType } from '../../columns/column-type.ts'
-import { heldTypeOf } from './held-value.ts'
 import type { HeldType, HeldValue } from './held-value.ts'
 import { hash64 } from './murmur3.ts'
 
@@ -16,8 +15,9 @@ export class ValueHash {
   #bytes = new Uint8Array(256)
   #view = new DataView(this.#bytes.buffer)
 
-  constructor(type: ColumnType) {
-    this.#held = heldTypeOf(type)
+  /** `held` is that of the type. */
+  constructor(type: ColumnType, held: HeldType) {
+    this.#held = held
     this.#isFloat = type.kind === 'float32' || type.kind === 'float64'
   }
 

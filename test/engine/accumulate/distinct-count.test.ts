@@ -26,6 +26,8 @@ describe('exact up to a limit', () => {
     const values = [0, -0, Number.NaN, Number.NaN, 1, -1]
     expect(resultOfValues(distinct(4), DOUBLE, values)).toBe(4n)
     expect(resultOfValues(distinct(3), DOUBLE, values)).toBe(4n)
+    const aggregation = new Aggregation(distinct(0), DOUBLE)
+    expect(aggregation.of([{ x: 1 }, { x: -0 }]).write(0)).toBe(aggregation.of([{ x: 1 }, { x: 0 }]).write(0))
   })
 
   test('is exact if and only if there are no more than exactMax values', () => {
