@@ -41,6 +41,8 @@ export class ResultBook {
   readonly #readers: ResultReaders
   readonly #trigger: TriggerSpec
   readonly #allowedLatenessMs: number
+  /** A bit for each. */
+  readonly #allTopics: number
   readonly #panes: PaneStates
   readonly #groups = new Map<number, Group>()
   /** Panes that wait for W, by the time that they wait for. */
@@ -68,6 +70,7 @@ export class ResultBook {
     this.#readers = options.readers
     this.#trigger = node.kind === 'aggregate' ? (node.trigger ?? {}) : {}
     this.#allowedLatenessMs = node.allowedLatenessMs
+    this.#allTopics = 2 ** options.readers.topics.length - 1
     this.#panes = new PaneStates({
       groups: options.readers.newest,
       topics: options.readers.topics.some((takes) => takes !== null),
@@ -117,8 +120,15 @@ export class ResultBook {
     if (earlyEveryMs !== undefined && !wasChanged) this.#addEarly(pane)
   }
 
-  /** The end of a pane has moved: it waits again for W. What was written of it is to be retracted before. */
+  /**
+   * The end of a pane has moved: it waits again for W. One that was final stays so, as the windows above have seen it: it is written again by
+   * the next cut if it has changed.
+   */
   moved(pane: number): void {
+    if (this.#panes.phaseOf(pane) === Phase.Final) {
+      this.#bySlowest.add(pane, this.#closeMsOf(pane))
+      return
+    }
     this.#panes.setPhase(pane, Phase.Waiting)
     this.#byWatermark.add(pane, this.#watermarkMsOf(pane))
     if (this.#panes.isChanged(pane) && this.#trigger.earlyEveryMs !== undefined) this.#addEarly(pane)
@@ -129,7 +139,7 @@ export class ResultBook {
     const panes = this.#panes
     if (!panes.isStanding(pane)) return
     this.#leave(pane)
-    const topics = panes.topicsOf(pane)
+    const topics = panes.topicsOf(pane) & this.#allTopics
     if (topics !== 0) this.#retractFrom(pane, topics)
     panes.setTopics(pane, 0)
     panes.retract(pane)
@@ -259,7 +269,7 @@ export class ResultBook {
     panes.written(pane, this.#at.nowMs)
     const row = this.#append(pane)
     const taken = this.#topicsThatTake(row)
-    const given = panes.topicsOf(pane) & ~taken
+    const given = panes.topicsOf(pane) & ~taken & this.#allTopics
     if (given !== 0) this.#retractFrom(pane, given)
     panes.setTopics(pane, taken)
     if (this.#readers.newest) this.#join(pane, this.#at.epoch)
