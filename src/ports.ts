@@ -223,6 +223,8 @@ export interface TopicShape {
 /** Turns rows into records of one topic, with the schemas that are registered for it. Synchronous. */
 export interface TopicEncoder {
   encode(batch: ColumnBatch, row: number): { readonly key: Uint8Array | null; readonly value: Uint8Array }
+  /** The key alone, of a row that is no more: its record has a null value. */
+  encodeKey(batch: ColumnBatch, row: number): Uint8Array
 }
 
 /** Outside topics that are written exactly once: one transaction for each epoch of a task that has messages. */
@@ -346,6 +348,9 @@ export interface StagedFile {
   readonly tags: Readonly<Record<string, string>>
 }
 
+/** A data file that a commit takes out of a table. */
+export type RemovedFile = Pick<StagedFile, 'path' | 'size' | 'partitionValues'>
+
 /** A table's log as far as it has been read, without the list of its files, which can be long. */
 export interface TableHead {
   /** -1 where the table does not exist. */
@@ -365,7 +370,7 @@ export interface TableCommit {
   /** Written where the table is new or its schema or configuration changes. */
   readonly metadata: { readonly configuration: Readonly<Record<string, string>> } | null
   readonly add: readonly StagedFile[]
-  readonly remove: readonly StagedFile[]
+  readonly remove: readonly RemovedFile[]
   readonly txn: ReadonlyMap<string, number>
   readonly committedMs: number
   /** For `commitInfo`: 'WRITE', 'CREATE TABLE'. */

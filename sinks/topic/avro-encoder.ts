@@ -1,6 +1,7 @@
 import { type Column, type ColumnBatch, isValid } from '../../src/columns/column.ts'
 import { longAt } from '../../src/columns/cell.ts'
-import { assert, AssertionError, unreachable } from '../../src/errors.ts'
+import type { ColumnType, Field } from '../../src/columns/column-type.ts'
+import { assert, unreachable } from '../../src/errors.ts'
 
 /** Confluent's frame: a zero, then the schema id as int32, big-endian. */
 const FRAME_BYTES = 5
@@ -14,24 +15,28 @@ export class AvroRowEncoder {
   #buffer = new Uint8Array(256)
   #at = 0
 
-  /** A copy of its own: the next row overwrites the buffer. */
-  encode(schemaId: number, columns: readonly Column[], row: number): Uint8Array {
+  /** A copy of its own: the next row overwrites the buffer. `fields` are the schema's, and say what is a union with null. */
+  encode(schemaId: number, fields: readonly Field[], columns: readonly Column[], row: number): Uint8Array {
     this.#at = 0
     this.#reserve(FRAME_BYTES)
     this.#buffer[0] = 0
     new DataView(this.#buffer.buffer).setInt32(1, schemaId)
     this.#at = FRAME_BYTES
-    for (const column of columns) this.#field(column, row)
+    for (const [index, column] of columns.entries()) this.#field(fields[index]!, column, row)
     return this.#buffer.slice(0, this.#at)
   }
 
-  #field(column: Column, row: number): void {
-    if (column.field.nullable) {
+  #field({ nullable, type }: Field, column: Column, row: number): void {
+    if (nullable) {
       const isPresent = isValid(column, row)
       // The branch of the union with null.
       this.#byte(isPresent ? 2 : 0)
       if (!isPresent) return
     }
+    this.#value(type, column, row)
+  }
+
+  #value(type: ColumnType, column: Column, row: number): void {
     switch (column.storage) {
       case 'int32':
         // Also an enum: its symbols are those of the schema, in their order.
@@ -57,16 +62,33 @@ export class AvroRowEncoder {
         this.#bytes(column.data, column.offsets[row]!, column.offsets[row + 1]!)
         return
       case 'fixed':
-        if (column.field.type.kind === 'decimal') this.#decimal(column.data, row)
+        if (type.kind === 'decimal') this.#decimal(column.data, row)
         else this.#raw(column.data, row * column.width, (row + 1) * column.width)
         return
       case 'list':
+        return this.#blocks(column.offsets, row, (item) =>
+          this.#field(column.element.field, column.element, item),
+        )
       case 'map':
+        return this.#blocks(column.offsets, row, (item) => {
+          this.#field(column.keys.field, column.keys, item)
+          this.#field(column.values.field, column.values, item)
+        })
       case 'struct':
-        throw new AssertionError(`a result has no ${column.storage}`)
+        for (const child of column.children) this.#field(child.field, child, row)
+        return
       default:
         unreachable(column)
     }
+  }
+
+  /** An array or a map: one block with all items, where there are any, and the empty block that ends it. */
+  #blocks(offsets: Int32Array, row: number, write: (item: number) => void): void {
+    const start = offsets[row]!
+    const end = offsets[row + 1]!
+    if (end > start) this.#long(BigInt(end - start))
+    for (let item = start; item < end; item++) write(item)
+    this.#byte(0)
   }
 
   /** 16 bytes, little-endian, become the fewest that say the same, big-endian. */

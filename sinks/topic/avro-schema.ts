@@ -1,5 +1,5 @@
 import type { ColumnType, Field } from '../../src/columns/column-type.ts'
-import { AssertionError, unreachable } from '../../src/errors.ts'
+import { unreachable } from '../../src/errors.ts'
 
 type Json = string | object
 
@@ -8,14 +8,42 @@ type Json = string | object
  * A nullable field is a union with null, whose default is null, so that fields can be added later.
  */
 export function avroSchemaText(recordName: string, fields: readonly Field[]): string {
-  return JSON.stringify({
+  return JSON.stringify(recordType(recordName, fields))
+}
+
+/** Of a key that had no window in it once: with a default, the newer schema goes with the older one in both directions. */
+const LATER_KEY_FIELDS: ReadonlySet<string> = new Set(['window_start', 'window_end'])
+
+/** The same of the key of a topic. A registry that has the key of before, which was without a window, takes it. */
+export function keySchemaText(recordName: string, fields: readonly Field[]): string {
+  const schema = recordType(recordName, fields)
+  const withDefaults = schema.fields.map((field, index) => {
+    const { name, nullable } = fields[index]!
+    return !nullable && LATER_KEY_FIELDS.has(name) ? { ...field, default: 0 } : field
+  })
+  return JSON.stringify({ ...schema, fields: withDefaults })
+}
+
+interface RecordType {
+  readonly type: 'record'
+  readonly name: string
+  readonly fields: readonly { readonly name: string; readonly type: Json; readonly default?: unknown }[]
+}
+
+function recordType(recordName: string, fields: readonly Field[]): RecordType {
+  return {
     type: 'record',
     name: recordName,
-    fields: fields.map(({ name, type, nullable }) => {
-      const inner = avroType(type, `${recordName}_${name}`)
-      return nullable ? { name, type: ['null', inner], default: null } : { name, type: inner }
+    fields: fields.map((field) => {
+      const type = fieldType(field, `${recordName}_${field.name}`)
+      return field.nullable ? { name: field.name, type, default: null } : { name: field.name, type }
     }),
-  })
+  }
+}
+
+function fieldType({ type, nullable }: Field, name: string): Json {
+  const inner = avroType(type, name)
+  return nullable ? ['null', inner] : inner
 }
 
 /** 'zone-minutes' → 'ZoneMinutes': a topic may have characters in its name that a record may not. */
@@ -25,7 +53,7 @@ export function recordNameOf(topic: string): string {
   return /^[A-Za-z]/.test(name) ? name : `Topic${name}`
 }
 
-/** `name` is what a named type is called where it stands: results have no nested ones, so each has a field of its own. */
+/** `name` is what a named type is called where it stands: the path to it, because each has a name of its own. */
 function avroType(type: ColumnType, name: string): Json {
   switch (type.kind) {
     case 'boolean':
@@ -55,9 +83,12 @@ function avroType(type: ColumnType, name: string): Json {
     case 'decimal':
       return { type: 'bytes', logicalType: 'decimal', precision: type.precision, scale: type.scale }
     case 'list':
+      return { type: 'array', items: fieldType(type.element, `${name}_item`) }
     case 'map':
+      return { type: 'map', values: fieldType(type.value, `${name}_value`) }
     case 'struct':
-      throw new AssertionError(`a result has no ${type.kind}: its fields are keys and aggregates`)
+      // Also a union of several types: of its fields, which are the branches, one is not null.
+      return recordType(name, type.fields)
     default:
       return unreachable(type)
   }

@@ -34,10 +34,17 @@ export function decideRedo(
   return records.filter(
     (record): record is DataRecord =>
       record.kind === 'data' &&
-      Object.entries(record.files).some(
-        ([path, files]) => files.length > 0 && (markers.get(path) ?? -1) < record.epoch,
-      ),
+      changedTables(record).some((path) => (markers.get(path) ?? -1) < record.epoch),
   )
+}
+
+/** The tables to which an epoch adds files, or from which it takes some. */
+export function changedTables({
+  files,
+  removes = {},
+}: Pick<DataRecord, 'files' | 'removes'>): readonly string[] {
+  const paths = new Set([...Object.keys(files), ...Object.keys(removes)])
+  return [...paths].filter((path) => (files[path]?.length ?? 0) + (removes[path]?.length ?? 0) > 0)
 }
 
 export interface OutboxRedo {

@@ -2,7 +2,43 @@
 
 const EPOCH_DIGITS = 12
 const INCARNATION_DIGITS = 6
-export const MERGE_TASK = 'merge-0'
+
+/** Which merge task: stage 0 reads partition tasks, each later one the stage before it; the keys are divided among the slices of a stage. */
+export interface MergePlace {
+  readonly stage: number
+  readonly slice: number
+}
+
+/** 'merge-0', 'merge-1', … of stage 0; 'merge2-0' of stage 1, and so on. */
+export function mergeTaskName({ stage, slice }: MergePlace): string {
+  return `merge${stage === 0 ? '' : stage + 1}-${slice}`
+}
+
+/** Null where a task is no merge by its name. (A topic may be called so too, in a pipeline that has no such merge.) */
+export function parseMergeTask(task: string): MergePlace | null {
+  const match = /^merge([2-9]|[1-9]\d+)?-(0|[1-9]\d*)$/.exec(task)
+  if (match === null) return null
+  return { stage: match[1] === undefined ? 0 : Number(match[1]) - 1, slice: Number(match[2]) }
+}
+
+/** The merge tasks of one stage of a plan; none where it has no such stage. */
+export function mergeTasksOfStage({ stages, slices }: MergeShape, stage: number): readonly string[] {
+  if (stage < 0 || stage >= stages) return []
+  return Array.from({ length: slices }, (_, slice) => mergeTaskName({ stage, slice }))
+}
+
+/** All merge tasks of a plan, stage by stage. */
+export function mergeTasksOf(shape: MergeShape): readonly string[] {
+  return Array.from({ length: shape.stages }, (_, stage) => mergeTasksOfStage(shape, stage)).flat()
+}
+
+/** Of a plan. */
+export interface MergeShape {
+  /** 0 where the pipeline has no windows. */
+  readonly stages: number
+  /** Of each stage. */
+  readonly slices: number
+}
 
 /** Who staged a file, as its name says. */
 export interface StagedName {
@@ -99,6 +135,11 @@ export class ChainKeys {
   get incarnationAppId(): string {
     return this.#pipeline
   }
+}
+
+/** Object `part` of a staged one that is written in several; the first has the key itself. */
+export function partKey(key: string, part: number): string {
+  return part === 0 ? key : key.replace(/\.json$/, `-${part}.json`)
 }
 
 /** Of an incarnation, the folders of other things than chains. (A topic's name, and so a task's, may begin with '_' too.) */

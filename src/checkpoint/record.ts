@@ -1,7 +1,8 @@
 import { PipelineError } from '../errors.ts'
+import { partKey } from './keys.ts'
 import type { MergeState } from '../engine/merge-task.ts'
 import type { PartitionState } from '../engine/partition-task.ts'
-import type { StagedFile } from '../ports.ts'
+import type { RemovedFile, StagedFile } from '../ports.ts'
 
 /**
  * The records of an epoch chain: immutable JSON, one per epoch, put only where there is none. docs/checkpoints.md describes them
@@ -33,6 +34,8 @@ export interface DataRecord extends RecordBase {
   readonly claim: number
   /** By table path. Relative to the table's folder. */
   readonly files: Readonly<Record<string, readonly StagedFile[]>>
+  /** By table path: files of this task's earlier epochs that leave the table in the commit that adds `files`. Absent: none. */
+  readonly removes?: Readonly<Record<string, readonly RemovedFile[]>>
   /** By table path: the newest epoch of this task that was known to be published when this was written. */
   readonly published: Readonly<Record<string, number>>
   readonly work: PartitionWork | MergeWork
@@ -58,7 +61,7 @@ export interface PartitionWork {
   readonly records: number
   /** Keys of the staged dedupe sets: a snapshot, then changes, to be applied in this order. */
   readonly dedupe: readonly string[]
-  /** Key of the staged partials. */
+  /** Key of the staged partials: one line for each slice of the merge, `null` where the epoch has nothing for it. */
   readonly partials: string | null
 }
 
@@ -69,6 +72,10 @@ export interface MergeWork {
   readonly folded: readonly FoldedEpochs[]
   /** The newest snapshot of the panes, of this epoch or an earlier one. Null before the first. */
   readonly snapshot: SnapshotRef | null
+  /** The time at which it was cut: by the clock, or by the newest arrival that a replay knew of. Absent in records of before. */
+  readonly nowMs?: number
+  /** Key of the staged partials for the next stage of merge tasks, as a partition's. Absent or null: none. */
+  readonly partials?: string | null
 }
 
 export interface FoldedEpochs {
@@ -77,9 +84,30 @@ export interface FoldedEpochs {
   readonly last: number
 }
 
-export interface SnapshotRef {
-  readonly key: string
+/** The base and what has changed since, each in one object or more. A restore reads them in this order. */
+export interface SnapshotRef extends SnapshotPart {
+  /** The epoch up to which it goes. */
   readonly epoch: number
+  /** Written since the base. Absent: nothing. */
+  readonly changes?: readonly SnapshotPart[]
+}
+
+/** So much of a snapshot as was written at one time. */
+export interface SnapshotPart {
+  /** Of the first object; `partKey` names the others. */
+  readonly key: string
+  /** Objects. Absent: one. */
+  readonly parts?: number
+  /** Of all of them together. Absent where it was not said. */
+  readonly bytes?: number
+}
+
+/** The objects of a snapshot, in the order of a restore. */
+export function snapshotKeys(snapshot: SnapshotRef | null): readonly string[] {
+  if (snapshot === null) return []
+  return [snapshot, ...(snapshot.changes ?? [])].flatMap(({ key, parts = 1 }) =>
+    Array.from({ length: parts }, (_, part) => partKey(key, part)),
+  )
 }
 
 /** By which a new owner takes over. No work; moves no watermark. */
@@ -139,8 +167,14 @@ function withInfiniteTimes(record: ChainRecord): ChainRecord {
   const sources = Object.entries(work.state.sources).map(
     ([task, source]) => [task, { ...source, watermarkMs: timeOf(source.watermarkMs) }] as const,
   )
-  const times = { watermarkMs: timeOf(work.state.watermarkMs), sources: Object.fromEntries(sources) }
-  return { ...record, work: { ...work, state: { ...work.state, ...times } } }
+  const { watermarkMs, downstreamWatermarkMs } = work.state
+  const times = {
+    watermarkMs: timeOf(watermarkMs),
+    downstreamWatermarkMs: timeOf(downstreamWatermarkMs ?? -Infinity),
+    sources: Object.fromEntries(sources),
+  }
+  const nowMs = work.nowMs === undefined ? {} : { nowMs: timeOf(work.nowMs) }
+  return { ...record, work: { ...work, ...nowMs, state: { ...work.state, ...times } } }
 }
 
 function timeOf(value: number | string): number {

@@ -1,6 +1,6 @@
 import { PipelineError } from '../errors.ts'
 import type { StagedName } from './keys.ts'
-import type { ChainRecord, DataRecord } from './record.ts'
+import { type ChainRecord, type DataRecord, snapshotKeys } from './record.ts'
 
 /**
  * Which records and staged files of a chain nothing needs any more. Never by age or count: claims count as records, and would push the
@@ -50,7 +50,7 @@ export function assertRetained(
 
 /**
  * No record above this epoch may become the oldest that is needed. `last` is the newest data record, `sinks` all that the task writes to, `merged` the
- * epoch of the task that the merge's newest snapshot contains: −1 for none, null where no merge reads the task's chain.
+ * epoch of the task that the newest snapshots of all merge tasks that read its chain contain: −1 where one has none, null where nobody reads it.
  */
 export function retentionCeiling(
   last: DataRecord,
@@ -112,7 +112,11 @@ export function isSpent(key: string, name: StagedName, below: number, named: Rea
 export function stagedKeysOf(record: ChainRecord): readonly string[] {
   if (record.kind !== 'data') return []
   const { work, outbox } = record
-  const keys = outbox === null || outbox === undefined ? [] : [outbox.key]
-  if (work.type === 'merge') return work.snapshot === null ? keys : [...keys, work.snapshot.key]
-  return work.partials === null ? [...keys, ...work.dedupe] : [...keys, ...work.dedupe, work.partials]
+  const state = work.type === 'merge' ? snapshotKeys(work.snapshot) : work.dedupe
+  const partials = work.partials ?? null
+  return [
+    ...(outbox === null || outbox === undefined ? [] : [outbox.key]),
+    ...state,
+    ...(partials === null ? [] : [partials]),
+  ]
 }

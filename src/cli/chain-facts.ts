@@ -1,5 +1,5 @@
-import { ChainKeys, isChainFolder } from '../checkpoint/keys.ts'
-import { redoFrom } from '../checkpoint/decide.ts'
+import { ChainKeys, isChainFolder, parseMergeTask } from '../checkpoint/keys.ts'
+import { changedTables, redoFrom } from '../checkpoint/decide.ts'
 import type { ChainRecord, DataRecord } from '../checkpoint/record.ts'
 import { OUTBOX } from '../checkpoint/record.ts'
 import { decodeUtf8 } from '../columns/utf8.ts'
@@ -82,7 +82,7 @@ export async function taskProgress(
   const chain = new Chain({ store, keys, retry, rules: ALL_RULES }, task)
   const { data, claim } = await readTail(chain)
   const recorded = data.at(-1) ?? null
-  const isMerge = recorded === null ? /^merge-\d+$/.test(task) : recorded.work.type === 'merge'
+  const isMerge = recorded === null ? parseMergeTask(task) !== null : recorded.work.type === 'merge'
   const pending = recorded === null ? [] : await unpublishedOf(data, recorded, keys.appId(task), markers)
   const first = pending[0]
   const published =
@@ -144,7 +144,7 @@ async function unpublishedOf(
   }
   const pending: DataRecord[] = []
   for (const record of data) {
-    const sinks = Object.keys(record.files).filter((path) => record.files[path]!.length > 0)
+    const sinks = [...changedTables(record)]
     if ((record.outbox?.messages ?? 0) > 0) sinks.push(OUTBOX)
     const are = await Promise.all(sinks.map((sink) => hasReached(sink, record.epoch)))
     if (!are.every(Boolean)) pending.push(record)

@@ -1,7 +1,9 @@
 import { parsePosition } from '../../consumers/kafka/position.ts'
 import { parseMarker } from '../../sinks/topic/marker.ts'
 import { readTable } from '../../sinks/delta/read-table.ts'
+import { parseMergeTask } from '../checkpoint/keys.ts'
 import type { DataRecord } from '../checkpoint/record.ts'
+import type { MergeState } from '../engine/merge-task.ts'
 import { PipelineError } from '../errors.ts'
 import type { KafkaClient } from '../kafka/client.ts'
 import type { ObjectStore } from '../ports.ts'
@@ -60,8 +62,9 @@ export async function measureLag(sources: LagSources): Promise<LagReport> {
   const times = new Times(topicEnds)
   const nowMs = retry.clock.nowMs()
   const partitions = await Promise.all(places.map((place) => lagOfPartition(place, times, nowMs)))
+  const byTask = new Map(tasks.map((progress) => [progress.task, progress]))
   const merges = await Promise.all(
-    tasks.filter(({ isMerge }) => isMerge).map((merge) => lagOfMerge(merge, places, times, nowMs)),
+    tasks.filter(({ isMerge }) => isMerge).map((merge) => lagOfMerge(merge, places, byTask, times, nowMs)),
   )
   const { lagRecords, lagMs } = totalReach(partitions)
   return {
@@ -124,22 +127,51 @@ async function lagOfPartition(
 async function lagOfMerge(
   merge: TaskProgress,
   places: readonly Place[],
+  byTask: ReadonlyMap<string, TaskProgress>,
   times: Times,
   nowMs: number,
 ): Promise<MergeLag> {
-  const work = merge.published?.work
-  const sources = work?.type === 'merge' ? work.state.sources : {}
+  const sources = sourcesOf(merge.published)
+  const folded = await foldedPartitions(merge.published, byTask)
+  const { stage } = parseMergeTask(merge.task) ?? { stage: 0 }
+  // Of a later stage those that it has heard of: they are as many as there are slices.
+  const read = stage === 0 ? places.map(({ id }) => id) : Object.keys(sources)
   let epochsToFold = 0
+  for (const task of read) {
+    const head = byTask.get(task)?.recorded?.epoch ?? -1
+    epochsToFold += Math.max(0, head - (sources[task]?.epoch ?? -1))
+  }
   const reached: Reach[] = []
   for (const { id, ends, progress } of places) {
-    const folded = sources[id]?.epoch ?? -1
+    const upTo = folded.get(id) ?? -1
     const recorded = progress?.recorded ?? null
-    epochsToFold += Math.max(0, (recorded?.epoch ?? -1) - folded)
-    const last =
-      recorded === null || folded >= recorded.epoch ? recorded : await workAt(progress!.chain, folded)
+    const last = recorded === null || upTo >= recorded.epoch ? recorded : await workAt(progress!.chain, upTo)
     reached.push(await times.reach(ends, positionOf(last)?.offset ?? null))
   }
   return mergeLag(merge, reached, epochsToFold, nowMs)
+}
+
+function sourcesOf(record: DataRecord | null): MergeState['sources'] {
+  return record?.work.type === 'merge' ? record.work.state.sources : {}
+}
+
+/** Up to which epoch each partition is in the work of a merge task: through the stages before it, as far as every slice of them has it. */
+async function foldedPartitions(
+  record: DataRecord | null,
+  byTask: ReadonlyMap<string, TaskProgress>,
+): Promise<ReadonlyMap<string, number>> {
+  const folded = new Map<string, number>()
+  const learn = (task: string, epoch: number): void =>
+    void folded.set(task, Math.min(folded.get(task) ?? Infinity, epoch))
+  for (const [task, { epoch }] of Object.entries(sourcesOf(record))) {
+    const source = byTask.get(task)
+    if (source?.isMerge !== true) learn(task, epoch)
+    else {
+      const before = await foldedPartitions(await workAt(source.chain, epoch), byTask)
+      for (const [partition, upTo] of before) learn(partition, upTo)
+    }
+  }
+  return folded
 }
 
 function positionOf(record: DataRecord | null): { readonly topicId: string; readonly offset: number } | null {

@@ -4,6 +4,7 @@ import {
   type MergeWork,
   OUTBOX,
   type PartitionWork,
+  type SnapshotRef,
 } from '../checkpoint/record.ts'
 import type { Totals } from '../engine/totals.ts'
 import { unreachable } from '../errors.ts'
@@ -63,17 +64,20 @@ function partitionLines({ state, records, dedupe, partials }: PartitionWork, lin
   }
 }
 
-function mergeLines({ state, folded, snapshot }: MergeWork, lines: Lines): void {
+function mergeLines({ state, folded, snapshot, nowMs, partials }: MergeWork, lines: Lines): void {
   const epochs = folded.map(
     ({ task, first, last }) => `${task} ${first === last ? first : `${first} to ${last}`}`,
   )
   lines.add('folded', epochs.length === 0 ? 'nothing' : epochs.join(', '))
   lines.add('watermark', watermarkOf(state.watermarkMs))
+  if (nowMs !== undefined && Number.isFinite(nowMs))
+    lines.add('time', `${timeText(nowMs)}, by which early results were due`)
+  if (partials !== undefined && partials !== null) lines.add('partials', partials)
   lines.add(
     'restore',
     snapshot === null
       ? 'from the beginning: no snapshot yet, all partials are folded again'
-      : `from the snapshot of epoch ${snapshot.epoch} (${snapshot.key}) and the partials folded since`,
+      : `from the snapshot of epoch ${snapshot.epoch}${snapshotText(snapshot)} and the partials folded since`,
   )
   for (const [index, [task, source]] of Object.entries(state.sources).entries()) {
     const { epoch, watermarkMs, idle, ended } = source
@@ -83,7 +87,13 @@ function mergeLines({ state, folded, snapshot }: MergeWork, lines: Lines): void 
   }
 }
 
-function fileLines({ files }: DataRecord, lines: Lines): void {
+/** ' (… .json)' or ' (3 objects from … .json, and 2 changes since)'. */
+function snapshotText({ key, parts = 1, changes = [] }: SnapshotRef): string {
+  const base = parts === 1 ? key : `${countText(parts)} objects from ${key}`
+  return ` (${base}${changes.length === 0 ? '' : `, and ${counted(changes.length, 'change')} since`})`
+}
+
+function fileLines({ files, removes = {} }: DataRecord, lines: Lines): void {
   const tables = Object.entries(files).filter(([, staged]) => staged.length > 0)
   if (tables.length === 0) lines.add('adds', 'no rows to any table')
   for (const [index, [path, staged]] of tables.entries()) {
@@ -92,6 +102,10 @@ function fileLines({ files }: DataRecord, lines: Lines): void {
     const text = `${path}: ${counted(rows, 'row')} in ${counted(staged.length, 'file')}, ${byteText(bytes)}`
     lines.add(index === 0 ? 'adds' : '', text)
     for (const file of staged) lines.add('', `  ${file.path}`)
+  }
+  for (const [index, [path, replaced]] of Object.entries(removes).entries()) {
+    lines.add(index === 0 ? 'replaces' : '', `${path}: ${counted(replaced.length, 'file')} of earlier epochs`)
+    for (const file of replaced) lines.add('', `  ${file.path}`)
   }
 }
 

@@ -1,6 +1,6 @@
 import type { ReadTableState } from '../../sinks/delta/read-table.ts'
-import { redoFrom } from '../checkpoint/decide.ts'
-import { ChainKeys, MERGE_TASK } from '../checkpoint/keys.ts'
+import { changedTables, redoFrom } from '../checkpoint/decide.ts'
+import { ChainKeys } from '../checkpoint/keys.ts'
 import type { ChainRecord, DataRecord } from '../checkpoint/record.ts'
 import { OUTBOX } from '../checkpoint/record.ts'
 import { oldestNeeded, retentionCeiling, stagedKeysOf } from '../checkpoint/retention.ts'
@@ -8,7 +8,7 @@ import { messageOf } from '../errors.ts'
 import type { ObjectStore, StagedFile } from '../ports.ts'
 import { ALL_RULES } from '../runtime/rules.ts'
 import type { ChainProblem } from './chain-problems.ts'
-import { mergedEpochs, verifyMerge, verifyReach } from './verify-merge.ts'
+import { mergedEpoch, readersOf, verifyMerge, verifyReach } from './verify-merge.ts'
 import { chainsOf, incarnationsOf, inTurn, type ListedChain, readRecord } from './chain-records.ts'
 
 export interface ChainReport {
@@ -45,8 +45,7 @@ export async function verifyPipeline(facts: LakeFacts, pipeline: string): Promis
       continue
     }
     const read = await inTurn(chains, (chain) => readChain(facts, keys, incarnation, chain), 1)
-    const merged = mergedEpochs(read.find(({ listed }) => listed.task === MERGE_TASK)?.records ?? null)
-    const needed = read.map((chain) => withoutSleepers(chain, merged))
+    const needed = read.map((chain) => withoutSleepers(chain, read))
     const byTask = new Map(needed.map((chain) => [chain.listed.task, chain]))
     for (const chain of needed) reports.push(await verifyChain(facts, keys, chain, byTask))
   }
@@ -90,14 +89,13 @@ async function readChain(
  * Of a chain that has lost its beginning only what a restore needs counts. Below it records are kept for people, and sleepers may have
  * put their own where others had been deleted.
  */
-function withoutSleepers(chain: WholeChain, merged: ReadonlyMap<string, number> | null): WholeChain {
+function withoutSleepers(chain: WholeChain, all: readonly WholeChain[]): WholeChain {
   const { listed, records } = chain
   const { task, epochs } = listed
   const data = records.filter((record) => record.kind === 'data')
   const last = data.at(-1)
   if ((epochs[0] ?? 0) === 0 || last === undefined) return chain
-  const mergedEpoch = task === MERGE_TASK || merged === null ? null : (merged.get(task) ?? -1)
-  const ceiling = retentionCeiling(last, [], mergedEpoch, ALL_RULES)
+  const ceiling = retentionCeiling(last, [], mergedEpoch(task, readersOf(task, all)), ALL_RULES)
   const base = data.findLast(({ epoch }) => epoch <= ceiling)
   const needed = base === undefined ? -1 : oldestNeeded(base, ALL_RULES)
   return { ...chain, records: records.filter(({ epoch }) => epoch >= needed) }
@@ -151,9 +149,9 @@ async function verifyChain(
   await verifyStaged(facts, keys, task, data, problems)
   await verifyFiles(facts, task, data, markers, problems)
   if (last?.work.type === 'merge') verifyMerge(task, data, last, last.work, byTask, problems)
-  else verifyReach(listed, byTask, problems)
-  const pending = data.filter(({ epoch, files }) =>
-    Object.entries(files).some(([path, staged]) => staged.length > 0 && (markers.get(path) ?? -1) < epoch),
+  verifyReach(listed, byTask, problems)
+  const pending = data.filter((record) =>
+    changedTables(record).some((path) => (markers.get(path) ?? -1) < record.epoch),
   ).length
   const ends = { first: epochs[0] ?? null, head: epochs.at(-1) ?? null }
   return { task, incarnation, ...ends, records: epochs.length, pending, stray: stray.length, problems }
@@ -262,6 +260,7 @@ async function verifyFiles(
   markers: ReadonlyMap<string, number>,
   problems: ChainProblem[],
 ): Promise<void> {
+  const replaced = replacedFiles(data)
   for (const { epoch, files } of data) {
     for (const [path, staged] of Object.entries(files)) {
       if (staged.length === 0) continue
@@ -273,13 +272,20 @@ async function verifyFiles(
         if (why !== null && (!isPublished || table?.files.has(file.path) === true)) {
           problems.push({ code: 'data-file', task, epoch, message: why })
         }
-        if (isPublished && why === null && !isKnown(table, file)) {
+        const isReplaced = replaced.has(`${path}/${file.path}`)
+        if (isPublished && why === null && !isReplaced && !isKnown(table, file)) {
           const message = `${path} is marked with epoch ${epoch}, but does not have its file ${file.path}`
           problems.push({ code: 'unpublished', task, epoch, message })
         }
       }
     }
   }
+}
+
+/** Files that a later epoch has replaced. Where both were published in one commit, the table has never had them. */
+function replacedFiles(data: readonly DataRecord[]): ReadonlySet<string> {
+  const removes = data.flatMap((record) => Object.entries(record.removes ?? {}))
+  return new Set(removes.flatMap(([path, files]) => files.map((file) => `${path}/${file.path}`)))
 }
 
 function fileProblem(file: StagedFile, key: string, sizes: ReadonlyMap<string, number>): string | null {

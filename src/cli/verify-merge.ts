@@ -1,20 +1,38 @@
-import { MERGE_TASK } from '../checkpoint/keys.ts'
+import { parseMergeTask } from '../checkpoint/keys.ts'
 import type { ChainRecord, DataRecord, MergeWork } from '../checkpoint/record.ts'
 import type { ChainProblem } from './chain-problems.ts'
 import type { ListedChain } from './chain-records.ts'
 import type { WholeChain } from './verify-chains.ts'
 
-/** By task, what the snapshot contains from which a restore of the merge begins; null where there is no merge. */
-export function mergedEpochs(records: readonly ChainRecord[] | null): ReadonlyMap<string, number> | null {
-  if (records === null) return null
+/** The chains of the merge tasks that fold this task: those of the stage after its own. */
+export function readersOf(task: string, chains: Iterable<WholeChain>): readonly WholeChain[] {
+  const all = [...chains]
+  const stage = stageOf(all.find(({ listed }) => listed.task === task)) + 1
+  return all.filter((chain) => stageOf(chain) === stage)
+}
+
+/** −1 for a partition task: a topic may have a name as merge tasks have. */
+function stageOf(chain: WholeChain | undefined): number {
+  if (chain === undefined) return -1
+  const isMerge = chain.records.every((record) => record.kind !== 'data' || record.work.type === 'merge')
+  return (isMerge ? parseMergeTask(chain.listed.task)?.stage : null) ?? -1
+}
+
+/** Of the task, what the snapshots contain from which restores of the merge begin; null where nobody folds it. */
+export function mergedEpoch(task: string, readers: readonly WholeChain[]): number | null {
+  if (readers.length === 0) return null
+  return Math.min(...readers.map(({ records }) => restoredEpoch(task, records)))
+}
+
+function restoredEpoch(task: string, records: readonly ChainRecord[]): number {
   const last = records.findLast((record) => record.kind === 'data')
   const snapshot = last?.work.type === 'merge' ? last.work.snapshot : null
   const base = records.find(({ epoch }) => epoch === snapshot?.epoch)
-  if (base?.kind !== 'data' || base.work.type !== 'merge') return new Map()
-  return new Map(Object.entries(base.work.state.sources).map(([task, { epoch }]) => [task, epoch]))
+  if (base?.kind !== 'data' || base.work.type !== 'merge') return -1
+  return base.work.state.sources[task]?.epoch ?? -1
 }
 
-/** What a restore of the merge reads: its snapshot, its own records since, and those of the tasks that they folded. */
+/** What a restore of a merge task reads: its snapshot, its own records since, and those of the tasks that they folded. */
 export function verifyMerge(
   task: string,
   data: readonly DataRecord[],
@@ -63,14 +81,15 @@ export function verifyReach(
   byTask: ReadonlyMap<string, WholeChain>,
   problems: ChainProblem[],
 ): void {
-  const merge = byTask.get(MERGE_TASK)
-  if (merge === undefined) return
-  const last = merge.records.findLast((record) => record.kind === 'data')
-  const folded = last?.work.type === 'merge' ? (last.work.state.sources[task]?.epoch ?? -1) : -1
   const first = epochs[0]
-  if (first === undefined || first <= folded + 1) return
-  const message = `the merge has folded up to epoch ${folded}, and the chain begins at ${first}`
-  problems.push({ code: 'merge', task, epoch: first, message })
+  if (first === undefined) return
+  for (const { listed, records } of readersOf(task, byTask.values())) {
+    const last = records.findLast((record) => record.kind === 'data')
+    const folded = last?.work.type === 'merge' ? (last.work.state.sources[task]?.epoch ?? -1) : -1
+    if (first <= folded + 1) continue
+    const message = `${listed.task} has folded up to epoch ${folded}, and the chain begins at ${first}`
+    problems.push({ code: 'merge', task, epoch: first, message })
+  }
 }
 
 function range(first: number, last: number): readonly number[] {

@@ -2,7 +2,7 @@ import { type DataRecord, OUTBOX, type OutboxRef, RECORD_VERSION } from '../chec
 import { encodeOutboxLines } from '../checkpoint/outbox-lines.ts'
 import { saysMessagesPublished } from '../checkpoint/decide.ts'
 import { assert } from '../errors.ts'
-import type { GroupOffset, StagedFile } from '../ports.ts'
+import type { GroupOffset, RemovedFile } from '../ports.ts'
 import type { Chain } from './chain.ts'
 import { type Ownership, OwnershipLost } from './ownership.ts'
 import { type EpochMessages, sinkNames } from './outputs.ts'
@@ -15,6 +15,8 @@ export interface EpochWork {
   readonly epoch: number
   readonly cutMs: number
   readonly tables: readonly NamedFiles[]
+  /** By table path: files of earlier epochs that this one replaces. Absent: none. */
+  readonly removes?: Readonly<Record<string, readonly RemovedFile[]>>
   readonly outbox: EpochMessages
   /** What the users' group is to show when the epoch is published. */
   readonly groupOffset: GroupOffset | null
@@ -143,6 +145,7 @@ export class EpochCommitter {
     const { task } = this.#chain
     const published = Object.fromEntries(this.#published)
     const said = published[OUTBOX] ?? -1
+    const { removes = {} } = work
     const outcome = await this.#chain.put({
       version: RECORD_VERSION,
       kind: 'data',
@@ -156,6 +159,7 @@ export class EpochCommitter {
       owner,
       claim: this.#ownership.claim,
       files: filesByTable(work.tables),
+      ...(Object.keys(removes).length === 0 ? {} : { removes }),
       published,
       work: recordWork,
       ...(this.#ownership.outbox === null ? {} : { outbox, outboxMarker: this.#ownership.outbox.marker }),
@@ -175,21 +179,25 @@ export class EpochCommitter {
    * epoch that waits to be published the bytes of its files are in the store, and not in memory too.
    */
   #publish(work: EpochWork): void {
-    const { epoch, groupOffset } = work
-    const publications = this.#publishFiles(epoch, filesByTable(work.tables))
+    const { epoch, groupOffset, removes = {} } = work
+    const publications = this.#publishFiles(epoch, filesByTable(work.tables), removes)
     if (this.#ownership.outbox !== null)
       publications.push(this.#publishMessages(this.#ownership.outbox, messagesOf(work)))
     // Shown also where a transaction holds the offset: it may be of another cluster, and what was shown before may arrive behind it.
     this.#unpublished.push(this.#awaitPublished(epoch, groupOffset, publications))
   }
 
-  #publishFiles(epoch: number, files: Readonly<Record<string, readonly StagedFile[]>>): Promise<void>[] {
+  #publishFiles(
+    epoch: number,
+    files: DataRecord['files'],
+    removes: NonNullable<DataRecord['removes']>,
+  ): Promise<void>[] {
     const { keys, publishers } = this.#context
     const appId = keys.appId(this.#chain.task)
     return this.#tables.map(async (path) => {
       const publisher = publishers.get(path)
       assert(publisher !== undefined, `table ${path} has no publisher`)
-      await publisher.publish({ appId, epoch, files: files[path] ?? [] })
+      await publisher.publish({ appId, epoch, files: files[path] ?? [], remove: removes[path] ?? [] })
       this.#published.set(path, epoch)
     })
   }

@@ -1,6 +1,6 @@
 import type { Assignment, Membership, MembershipListener, SourcePartition } from '../ports.ts'
 import type { RunState } from './run-state.ts'
-import { MERGE_TASKS, type TaskSet } from './task-set.ts'
+import type { TaskSet } from './task-set.ts'
 
 /** Runs what a group assigns to this process. It stays in the group from its first `run` to the end of the process. */
 export class GroupRun implements MembershipListener {
@@ -35,7 +35,7 @@ export class GroupRun implements MembershipListener {
     if (this.#latest !== null) this.assigned(this.#latest)
     if (!this.#isJoined && !this.#state.isStopping) {
       this.#isJoined = true
-      await this.#state.scope.orStop(this.#membership.join(MERGE_TASKS, this))
+      await this.#state.scope.orStop(this.#membership.join(tasks.mergeTasks, this))
     }
     if (!this.#state.isStopping) await ended
     signal.removeEventListener('abort', stop)

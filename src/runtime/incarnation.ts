@@ -1,5 +1,5 @@
 import { decideClaim } from '../checkpoint/decide.ts'
-import { ChainKeys, isChainFolder, MERGE_TASK } from '../checkpoint/keys.ts'
+import { ChainKeys, isChainFolder, type MergeShape, mergeTasksOf } from '../checkpoint/keys.ts'
 import { RECORD_VERSION } from '../checkpoint/record.ts'
 import { decodeUtf8, encodeUtf8 } from '../columns/utf8.ts'
 import { PipelineError } from '../errors.ts'
@@ -18,6 +18,8 @@ export interface IncarnationRecord {
   readonly fingerprint: Fingerprint
   /** What the source is, for those that can tell: a recording's id. */
   readonly source: string | null
+  /** Slices of each stage of merge tasks: which of them has a key depends on it. Absent: one. */
+  readonly mergeParallelism?: number
   readonly nonce: string
   readonly run: string
   readonly createdMs: number
@@ -30,6 +32,8 @@ export interface IncarnationOptions {
   readonly source: string | null
   /** Tasks that the source has now: sealed even where they have no chain yet. */
   readonly tasks: readonly string[]
+  /** Of merge tasks. */
+  readonly merges: MergeShape
   readonly fresh: boolean
   /** Steps that the program no longer has are dropped, in place of refusing it. */
   readonly allowRemoved: boolean
@@ -50,7 +54,7 @@ export async function resolveIncarnation(options: IncarnationOptions): Promise<R
   const newest = await readNewest(options)
   if (newest === null) return begin(options, 1)
   if (options.fresh) {
-    await sealChains(options, newest.incarnation)
+    await sealChains(options, newest)
     return begin(options, newest.incarnation + 1)
   }
   return goOn(options, newest)
@@ -62,6 +66,7 @@ async function goOn(options: IncarnationOptions, record: IncarnationRecord): Pro
   const { incarnation } = record
   const place = { store, pipeline, incarnation, retry }
   refuseOtherSource(options, record)
+  refuseOtherParallelism(options, record)
   for (;;) {
     const newest = await newestProgram(place)
     const change = programChange(newest?.fingerprint ?? record.fingerprint, fingerprint)
@@ -127,7 +132,7 @@ function parse(key: string, text: string): IncarnationRecord {
 }
 
 async function begin(options: IncarnationOptions, incarnation: number): Promise<RunningIncarnation> {
-  const { store, pipeline, fingerprint, source, run, retry } = options
+  const { store, pipeline, fingerprint, source, merges, run, retry } = options
   const key = ChainKeys.incarnation(pipeline, incarnation)
   const record: IncarnationRecord = {
     version: 1,
@@ -135,6 +140,7 @@ async function begin(options: IncarnationOptions, incarnation: number): Promise<
     incarnation,
     fingerprint,
     source,
+    ...(merges.slices === 1 ? {} : { mergeParallelism: merges.slices }),
     nonce: retry.entropy.nonce(),
     run,
     createdMs: retry.clock.nowMs(),
@@ -161,12 +167,16 @@ async function begin(options: IncarnationOptions, incarnation: number): Promise<
 }
 
 /** The end of every chain of an incarnation: its owners stop at their next record, and nobody claims past it. */
-async function sealChains(options: IncarnationOptions, incarnation: number): Promise<void> {
+async function sealChains(
+  options: IncarnationOptions,
+  { incarnation, mergeParallelism: slices = 1 }: IncarnationRecord,
+): Promise<void> {
   const { store, pipeline, retry, rules, run } = options
   if (!rules.sealOldChains) return
   const keys = new ChainKeys(pipeline, incarnation)
   const objects = await retrying(retry, `list ${keys.root}`, () => store.list(keys.root))
-  const tasks = new Set([...options.tasks, MERGE_TASK])
+  const merges = mergeTasksOf({ stages: Math.max(options.merges.stages, 1), slices })
+  const tasks = new Set([...options.tasks, ...merges])
   const folders = objects.map(({ key }) => key.slice(keys.root.length).split('/')[0]!)
   for (const folder of folders) if (isChainFolder(folder)) tasks.add(folder)
   for (const task of tasks) {
@@ -218,6 +228,21 @@ function refuseOtherSource({ pipeline, source }: IncarnationOptions, stored: Inc
     {
       advice:
         'Positions in one recording mean nothing in another. Choose another lake, or begin again with --fresh.',
+    },
+  )
+}
+
+/** The slices of the merge have what they have folded, and no slice could fold what another one has. */
+function refuseOtherParallelism(
+  { pipeline, merges: { slices } }: IncarnationOptions,
+  { mergeParallelism = 1 }: IncarnationRecord,
+): void {
+  if (mergeParallelism === slices) return
+  throw new PipelineError(
+    'PARALLELISM_CHANGED',
+    `pipeline ${pipeline} was begun with mergeParallelism ${mergeParallelism}, and this program has ${slices}`,
+    {
+      advice: `Set mergeParallelism to ${mergeParallelism} again, or begin again with --fresh: a new incarnation may have any number.`,
     },
   )
 }

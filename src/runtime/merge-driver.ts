@@ -1,55 +1,71 @@
-import type { FoldedEpochs, MergeWork, SnapshotRef } from '../checkpoint/record.ts'
-import { retainedEpochs } from '../checkpoint/retention.ts'
-import { type MergeSnapshot, MergeTask, type SourceEpoch } from '../engine/merge-task.ts'
-import type { PartialsJson } from '../engine/partial.ts'
-import { assert, PipelineError } from '../errors.ts'
-import { Chain } from './chain.ts'
+import type { MergePlace } from '../checkpoint/keys.ts'
+import type { FoldedEpochs, MergeWork } from '../checkpoint/record.ts'
+import { type MergeOutput, MergeTask } from '../engine/merge-task.ts'
+import { assert } from '../errors.ts'
+import type { RemovedFile } from '../ports.ts'
+import type { Chain } from './chain.ts'
 import { EpochCommitter } from './epoch-committer.ts'
+import { type FilesByTable, LiveFiles } from './live-files.ts'
 import type { FeedItem, MergeFeed } from './merge-feed.ts'
+import { MergeSnapshots } from './merge-snapshots.ts'
 import { mergeTables, resultMessages } from './outputs.ts'
-import { encodeLines, readLines, stageLines } from './staged-lines.ts'
-import type { StopScope } from './stop-scope.ts'
 import type { Ownership } from './ownership.ts'
-import { encodeTables, type TaskContext } from './task-context.ts'
+import {
+  type ChainItem,
+  isMergeEnded,
+  mergeGap,
+  mergeWorkOf,
+  SourceChains,
+  sourcesOf,
+} from './source-chains.ts'
+import { encodeLines, stageLines } from './staged-lines.ts'
+import type { StopScope } from './stop-scope.ts'
+import { encodeTables, filesByTable, type TaskContext } from './task-context.ts'
+import type { StageFeeds } from './task-feeds.ts'
 
-/** The panes are written whole after so many epochs of the merge … */
-const SNAPSHOT_EVERY_EPOCHS = 16
-/** … and always when they are this few. */
-const SMALL_SNAPSHOT_PANES = 256
 /** Chains of other processes are looked at so many times in the life of an epoch. */
 const LOOKS_AN_EPOCH = 6
 const LOOK_EVERY_MS_MIN = 100
+/** Between cuts for early results alone. */
+const EARLY_EVERY_MS_MIN = 100
+/** A timer has no longer times. */
+const WAIT_MS_MAX = 3_600_000
+/** A source whose chain was long folds so many epochs in one. */
+const FOLDED_MAX = 16
 /** Chains that are asked at once. */
 const READS_MAX = 32
 
 export interface MergeDriverOptions {
   readonly context: TaskContext
   readonly chain: Chain
+  readonly place: MergePlace
   readonly ownership: Ownership
   /** The partition tasks that the source has now: more may come. */
-  readonly sources: () => readonly string[]
+  readonly partitions: () => readonly string[]
   readonly feed: MergeFeed
+  /** To the next stage; null after the last. */
+  readonly next: StageFeeds | null
   /** Another process is to have the merge. (When the run stops, the feed is closed, and the merge ends by itself.) */
   readonly scope: StopScope
   /** How long an epoch may be; null in a replay, where all partition tasks are in this process. */
   readonly everyMs: number | null
+  /** Time is the clock's. Else it is that of the newest arrival. */
+  readonly isLive: boolean
   /** An epoch is in every sink. */
   readonly published: () => void
 }
 
-/** A record of a partition task's chain, as the merge sees it. */
-type ChainItem =
-  | { readonly kind: 'epoch'; readonly source: SourceEpoch }
-  | { readonly kind: 'claim'; readonly task: string; readonly epoch: number }
-
 /**
- * Runs the merge task: folds recorded epochs, fires panes, records which epochs it folded and in which order. Epochs of this process come
+ * Runs a merge task: folds recorded epochs, fires panes, records which epochs it folded and in which order. Epochs of this process come
  * through the feed, those of others out of the store.
  */
 export class MergeDriver {
   readonly #options: MergeDriverOptions
   readonly #committer: EpochCommitter
-  readonly #chains = new Map<string, Chain>()
+  readonly #sources: () => readonly string[]
+  readonly #chains: SourceChains
+  readonly #snapshots: MergeSnapshots
+  readonly #files = new LiveFiles()
   /** Sources whose chain has been read on from what was restored: what they recorded before the feed listened is known. */
   readonly #met = new Set<string>()
   #task: MergeTask
@@ -58,13 +74,19 @@ export class MergeDriver {
   #foldedCount = 0
   #foldingSinceMs = 0
   #lookedMs = -Infinity
-  #snapshot: SnapshotRef | null = null
+  /** Of the newest record that has been folded. */
+  #arrivalMs = -Infinity
+  /** Of the last cut. */
+  #cutNowMs = -Infinity
   #failure: { readonly error: unknown } | null = null
 
   constructor(options: MergeDriverOptions) {
-    const { context, chain, ownership } = options
+    const { context, chain, ownership, place } = options
     this.#options = options
-    this.#committer = new EpochCommitter(context, chain, ownership, mergeTables(context), {
+    this.#sources = sourcesOf(context.plan, place, options.partitions)
+    this.#chains = new SourceChains(context, place)
+    this.#snapshots = new MergeSnapshots(context, chain.task)
+    this.#committer = new EpochCommitter(context, chain, ownership, mergeTables(context, place.stage), {
       failed: (error) => this.#fail(error),
       published: options.published,
     })
@@ -105,7 +127,7 @@ export class MergeDriver {
       await this.#meetSources()
       const isTimeToLook = lookEveryMs !== null && context.clock.nowMs() - this.#lookedMs >= lookEveryMs
       if (isTimeToLook) await this.#lookAtOthers()
-      const items = await feed.take(lookEveryMs)
+      const items = await feed.take(this.#waitMs(lookEveryMs))
       for (const item of items) await this.#take(item)
       if (this.#isTimeToCut()) await this.#cut()
       if (feed.isClosed) break
@@ -119,6 +141,19 @@ export class MergeDriver {
     await this.#committer.drain()
   }
 
+  /** Until there is something to do without being told; null for ever. */
+  #waitMs(lookEveryMs: number | null): number | null {
+    const { isLive, context } = this.#options
+    const dueMs = isLive ? Math.max(this.#earlyCutMs - context.clock.nowMs(), 0) : Infinity
+    const waitMs = Math.min(lookEveryMs ?? Infinity, dueMs)
+    return waitMs === Infinity ? null : Math.min(waitMs, WAIT_MS_MAX)
+  }
+
+  /** When the clock says so an early result is due, whether anything has been folded or not. */
+  get #earlyCutMs(): number {
+    return Math.max(this.#task.earlyDueMs, this.#cutNowMs + EARLY_EVERY_MS_MIN)
+  }
+
   #fail(error: unknown): void {
     this.#failure ??= { error }
     this.#options.feed.wake()
@@ -126,8 +161,8 @@ export class MergeDriver {
 
   /** A topic that was deleted, or is no longer among those that are read: nobody moves its watermark any more. */
   #warnOfGone(): void {
-    const { sources, context } = this.#options
-    const present = new Set(sources())
+    const { context } = this.#options
+    const present = new Set(this.#sources())
     const gone = Object.entries(this.#task.state.sources)
       .filter(([task, { ended, idle }]) => !ended && !idle && !present.has(task))
       .map(([task]) => task)
@@ -140,33 +175,33 @@ export class MergeDriver {
 
   /** W is the slowest partition's, so a cut waits for as many epochs as there are partitions that may still move it, but not for long. */
   #isTimeToCut(): boolean {
+    const { everyMs, isLive, context } = this.#options
+    if (isLive && context.clock.nowMs() >= this.#earlyCutMs) return true
     if (this.#foldedCount === 0) return false
     if (this.#foldedCount >= this.#task.busySources) return true
-    const { everyMs, context } = this.#options
     return everyMs !== null && context.clock.nowMs() - this.#foldingSinceMs >= everyMs
   }
 
   /** With the sources of that epoch: what was fired without those that have come since is not to be fired again. */
   #createTask(work: MergeWork | null): MergeTask {
-    const { plan, rules } = this.#options.context
-    return new MergeTask(plan, [], work?.state ?? null, rules)
+    const { context, place } = this.#options
+    const { plan, rules } = context
+    return new MergeTask(plan, { ...place, tasks: [], state: work?.state ?? null, rules })
   }
 
   /** The newest snapshot, and the partials folded since, in the recorded order: their rows are already in the tables. */
   async #restore(): Promise<void> {
-    const { chain, ownership } = this.#options
+    const { chain, ownership, context } = this.#options
     const last = ownership.last
     if (last === null) return
-    const work = mergeWorkOf(last.work)
-    this.#snapshot = work.snapshot
+    const { snapshot, state } = mergeWorkOf(last.work)
     let next = 0
-    if (work.snapshot !== null) {
-      const base = await chain.readListed(work.snapshot.epoch)
+    if (snapshot !== null) {
+      const base = await chain.readListed(snapshot.epoch)
       assert(base.kind === 'data', 'a snapshot belongs to an epoch with work')
       this.#task = this.#createTask(mergeWorkOf(base.work))
-      const lines = await readLines(this.#options.context, work.snapshot.key)
-      for (const line of lines) this.#task.restore(line as MergeSnapshot)
-      next = work.snapshot.epoch + 1
+      await this.#snapshots.restore(snapshot, this.#task, this.#files)
+      next = snapshot.epoch + 1
     }
     for (let epoch = next; epoch <= last.epoch; epoch++) {
       const record = await chain.readListed(epoch)
@@ -174,10 +209,15 @@ export class MergeDriver {
       const again = mergeWorkOf(record.work)
       this.#task.expect(Object.keys(again.state.sources))
       for (const folded of again.folded) await this.#foldAgain(folded)
-      this.#task.cut()
+      const recordedMs = again.nowMs ?? record.writtenMs
+      const nowMs = context.rules.cutAtRecordedTime ? recordedMs : context.clock.nowMs()
+      const replaced = this.#replacedFiles(this.#task.cut({ epoch, nowMs }))
       this.#task.clear()
+      // A record of before has replaced nothing: what it was to replace is in the table beside its own.
+      this.#keepFiles(epoch, record.removes === undefined ? [replaced, record.files] : [record.files])
     }
-    for (const [task, progress] of Object.entries(work.state.sources)) {
+    this.#cutNowMs = mergeWorkOf(last.work).nowMs ?? -Infinity
+    for (const [task, progress] of Object.entries(state.sources)) {
       assert(
         this.#task.progressOf(task)?.epoch === progress.epoch,
         'the merge was restored to another state than was recorded',
@@ -186,39 +226,35 @@ export class MergeDriver {
   }
 
   async #foldAgain(folded: FoldedEpochs): Promise<void> {
-    for (let epoch = folded.first; epoch <= folded.last; epoch++) {
-      const item = await this.#read(folded.task, epoch)
-      if (item === null) throw gap(folded.task, epoch - 1, epoch)
-      this.#fold(item)
-    }
+    for await (const item of this.#chains.again(folded)) this.#fold(item)
     this.#folded = []
     this.#foldedCount = 0
   }
 
-  /** What the partition tasks recorded before this process ran the merge, and those that the source has got since. */
+  /** What the sources recorded before this process ran the merge, and those that have come since. */
   async #meetSources(): Promise<void> {
-    const tasks = this.#options.sources()
+    const tasks = this.#sources()
     // All of them, before the first is read: a long chain is cut in between, and each source holds W.
     this.#task.expect(tasks)
     for (const task of tasks) {
       if (this.#met.has(task)) continue
       this.#met.add(task)
-      const [first] = retainedEpochs(await this.#chainOf(task).list())
+      const first = await this.#chains.firstOf(task)
       const known = this.#task.progressOf(task)!.epoch
-      if (first !== undefined && first > known + 1) throw gap(task, known, first)
+      if (first !== undefined && first > known + 1) throw mergeGap(task, known, first)
       await this.#readOn(task)
     }
   }
 
   /** Epochs that other processes have recorded. */
   async #lookAtOthers(): Promise<void> {
-    const { sources, feed, context } = this.#options
+    const { feed, context } = this.#options
     this.#lookedMs = context.clock.nowMs()
-    const others = sources().filter((task) => !feed.isLocal(task))
+    const others = this.#sources().filter((task) => !feed.isLocal(task))
     for (let from = 0; from < others.length; from += READS_MAX) {
       const some = others.slice(from, from + READS_MAX)
       // Read ahead of the folding, which is in the order of the sources.
-      const next = await Promise.all(some.map((task) => this.#read(task, this.#knownOf(task) + 1)))
+      const next = await Promise.all(some.map((task) => this.#chains.read(task, this.#knownOf(task) + 1)))
       for (const [index, item] of next.entries()) {
         if (item === null) continue
         this.#fold(item)
@@ -233,7 +269,7 @@ export class MergeDriver {
     if (epoch <= this.#knownOf(task)) return
     const before = item.kind === 'reached' ? epoch : epoch - 1
     await this.#readOn(task, before)
-    if (this.#knownOf(task) < before) throw gap(task, this.#knownOf(task), epoch)
+    if (this.#knownOf(task) < before) throw mergeGap(task, this.#knownOf(task), epoch)
     if (item.kind === 'epoch' && epoch > this.#knownOf(task))
       this.#fold({ kind: 'epoch', source: item.source })
   }
@@ -241,10 +277,10 @@ export class MergeDriver {
   /** Folds what a chain has next, up to an epoch or to its end, and cuts in between so that a long backlog is no long epoch. */
   async #readOn(task: string, upTo = Infinity): Promise<void> {
     while (this.#knownOf(task) < upTo) {
-      const item = await this.#read(task, this.#knownOf(task) + 1)
+      const item = await this.#chains.read(task, this.#knownOf(task) + 1)
       if (item === null) return
       this.#fold(item)
-      if (this.#foldedCount >= this.#options.sources().length * SNAPSHOT_EVERY_EPOCHS) await this.#cut()
+      if (this.#foldedCount >= this.#sources().length * FOLDED_MAX) await this.#cut()
     }
   }
 
@@ -252,88 +288,91 @@ export class MergeDriver {
     return this.#task.progressOf(task)?.epoch ?? -1
   }
 
-  #chainOf(task: string): Chain {
-    const known = this.#chains.get(task)
-    if (known !== undefined) return known
-    const chain = new Chain(this.#options.context, task)
-    this.#chains.set(task, chain)
-    return chain
-  }
-
-  /** A record with its partials; null where the chain has none of that number yet. */
-  async #read(task: string, epoch: number): Promise<ChainItem | null> {
-    const record = await this.#chainOf(task).read(epoch)
-    if (record === null) return null
-    if (record.kind !== 'data') return { kind: 'claim', task, epoch }
-    assert(record.work.type === 'partition', `${task} is no partition task`)
-    const { state, partials } = record.work
-    const { watermarkMs, idle, ended } = state
-    let json: PartialsJson | null = null
-    if (partials !== null)
-      for (const line of await readLines(this.#options.context, partials)) json = line as PartialsJson
-    return { kind: 'epoch', source: { task, epoch, watermarkMs, idle, ended, partials: json } }
-  }
-
   #fold(item: ChainItem): void {
     const { rules, clock } = this.#options.context
     const [task, epoch] =
       item.kind === 'claim' ? [item.task, item.epoch] : [item.source.task, item.source.epoch]
     assert(epoch === this.#knownOf(task) + 1, 'the merge folds a chain in its order')
-    if (item.kind === 'epoch') this.#task.fold(item.source)
-    else if (rules.claimsMoveNoWatermark) this.#task.skip(task, epoch)
-    else this.#task.fold({ task, epoch, watermarkMs: Infinity, idle: false, ended: false, partials: null })
+    if (item.kind === 'epoch') {
+      this.#task.fold(item.source)
+      this.#arrivalMs = Math.max(this.#arrivalMs, item.source.lastArrivalMs)
+    } else if (rules.claimsMoveNoWatermark) this.#task.skip(task, epoch)
+    else this.#task.fold({ task, epoch, ...CLAIM_WITH_WATERMARK })
     const previous = this.#folded.at(-1)
     if (previous?.task === task) this.#folded[this.#folded.length - 1] = { ...previous, last: epoch }
     else this.#folded.push({ task, first: epoch, last: epoch })
     if (this.#foldedCount++ === 0) this.#foldingSinceMs = clock.nowMs()
   }
 
+  /** A moment that does not go back, and that the record says: early results depend on it. */
+  #nowMs(): number {
+    const { isLive, context } = this.#options
+    return Math.max(this.#cutNowMs, isLive ? context.clock.nowMs() : this.#arrivalMs)
+  }
+
   async #cut(): Promise<void> {
-    const { context, chain, ownership } = this.#options
+    const { context, chain, ownership, next, scope } = this.#options
     const cutMs = context.clock.nowMs()
+    const nowMs = this.#nowMs()
+    this.#cutNowMs = nowMs
     const epoch = this.#epoch++
     const name = { epoch, claim: ownership.claim, nonce: ownership.nonce }
-    const rows = this.#task.cut()
-    const tables = encodeTables(context, chain.task, name, rows, cutMs)
-    const outbox = resultMessages(context, chain.task, epoch, this.#task)
+    const output = this.#task.cut({ epoch, nowMs })
+    const { partials } = output
+    const removes = this.#replacedFiles(output)
+    const tables = encodeTables(context, chain.task, name, output.tables, cutMs)
+    const outbox = resultMessages(context, chain.task, epoch, output.topics)
+    const partialLines = partials.length === 0 ? null : encodeLines(partials)
     this.#task.clear()
+    this.#keepFiles(epoch, [filesByTable(tables)])
     const folded = this.#folded
     this.#folded = []
     this.#foldedCount = 0
-    const isSnapshot =
-      this.#task.openPanes <= SMALL_SNAPSHOT_PANES ||
-      epoch - (this.#snapshot?.epoch ?? -1) >= SNAPSHOT_EVERY_EPOCHS
-    const panes = isSnapshot ? encodeLines(this.#task.snapshot()) : null
+    const kind = this.#snapshots.due(epoch, this.#task.openPanes)
     const state = this.#task.state
+    const { downstreamWatermarkMs: watermarkMs } = state
+    const recorded = { task: chain.task, epoch, watermarkMs, idle: false, ended: isMergeEnded(state) }
     await this.#committer.commit({
       epoch,
       cutMs,
       tables,
+      removes,
       outbox,
       groupOffset: null,
-      stage: async () => {
-        if (panes !== null) {
-          const key = await stageLines(context, chain.task, name, 'panes', panes)
-          this.#snapshot = { key, epoch }
-        }
-        return { type: 'merge', state, folded, snapshot: this.#snapshot }
+      // Nothing is folded before the record is put: the panes stay as they are while they are written.
+      stage: async (): Promise<MergeWork> => {
+        const [snapshot, key] = await Promise.all([
+          kind === null ? this.#snapshots.newest : this.#snapshots.stage(kind, name, this.#task, this.#files),
+          partialLines === null ? null : stageLines(context, chain.task, name, 'partials', partialLines),
+        ])
+        const work = { type: 'merge', state, folded, snapshot, nowMs } as const
+        return key === null ? work : { ...work, partials: key }
       },
-      recorded: () => {},
+      recorded: () => next?.offer({ ...recorded, lastArrivalMs: nowMs }, partials),
     })
+    // A stage that cannot keep up holds this one back. It never waits for this one in turn.
+    if (next !== null) await scope.orStop(next.room())
+  }
+
+  #replacedFiles({ tables }: MergeOutput): Record<string, readonly RemovedFile[]> {
+    const removes: Record<string, readonly RemovedFile[]> = {}
+    for (const { shape, replaces } of tables) {
+      const files = this.#files.of(shape.path, replaces)
+      if (files.length > 0) removes[shape.path] = files
+    }
+    return removes
+  }
+
+  #keepFiles(epoch: number, files: readonly FilesByTable[]): void {
+    this.#files.keep(epoch, files)
+    this.#files.prune(this.#task.liveEpochs)
   }
 }
 
-function gap(task: string, known: number, found: number): PipelineError {
-  return new PipelineError(
-    'MERGE_GAP',
-    `the merge has ${task} up to epoch ${known} and finds ${found} next`,
-    {
-      advice: 'Records of the chain are missing. Restore them, or begin again with --fresh.',
-    },
-  )
-}
-
-function mergeWorkOf(work: { readonly type: string }): MergeWork {
-  assert(work.type === 'merge', 'the chain of the merge belongs to another kind of task')
-  return work as MergeWork
+const CLAIM_WITH_WATERMARK = {
+  watermarkMs: Infinity,
+  idle: false,
+  ended: false,
+  lastArrivalMs: -Infinity,
+  partials: null,
 }

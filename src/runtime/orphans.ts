@@ -1,5 +1,6 @@
 import { isOrphan, type OrphanFacts } from '../checkpoint/decide.ts'
 import { parseStagedName } from '../checkpoint/keys.ts'
+import { stagedKeysOf } from '../checkpoint/retention.ts'
 import { messageOf } from '../errors.ts'
 import type { TableShape } from '../ports.ts'
 import type { Ownership } from './ownership.ts'
@@ -120,14 +121,7 @@ function factsOf(ownership: Ownership, { rules }: TaskContext): OrphanFacts {
     for (const [path, files] of Object.entries(record.files)) {
       for (const file of files) named.add(keyOfFile(path, file))
     }
-    const { work, outbox } = record
-    if (outbox !== null && outbox !== undefined) named.add(outbox.key)
-    if (work.type === 'merge') {
-      if (work.snapshot !== null) named.add(work.snapshot.key)
-    } else {
-      for (const key of work.dedupe) named.add(key)
-      if (work.partials !== null) named.add(work.partials)
-    }
+    for (const key of stagedKeysOf(record)) named.add(key)
   }
   return {
     lastDataEpoch: rules.orphanAboveData ? (ownership.last?.epoch ?? -1) : -1,

@@ -1,12 +1,13 @@
 import { deadLetterMessages as lettersOf } from '../engine/dead-letter-messages.ts'
-import type { MergeTask } from '../engine/merge-task.ts'
+import type { MergeOutput } from '../engine/merge-task.ts'
 import type { MessageIdentity } from '../engine/message-identity.ts'
 import type { TableRows } from '../engine/partition-task.ts'
+import type { Plan } from '../engine/plan.ts'
 import { resultMessages as resultsOf } from '../engine/result-messages.ts'
 import { encodeOutboxLines } from '../checkpoint/outbox-lines.ts'
 import type { StagedName } from '../checkpoint/keys.ts'
 import { OUTBOX } from '../checkpoint/record.ts'
-import type { OutboxMessage } from '../ports.ts'
+import type { Outbox, OutboxMessage, TableShape } from '../ports.ts'
 import { nameOf, type StagedObject, type TaskContext } from './task-context.ts'
 
 /** What an epoch sends to outside topics. */
@@ -27,9 +28,22 @@ export function partitionTables({
   return deadLetters === null ? [...tables, plan.deadLetters.path] : tables
 }
 
-/** The tables that the merge task writes to. */
-export function mergeTables({ plan }: Pick<TaskContext, 'plan'>): readonly string[] {
-  return plan.gold.map((table) => table.shape.path)
+/** The tables that the merge tasks of a stage write to. */
+export function mergeTables({ plan }: Pick<TaskContext, 'plan'>, stage: number): readonly string[] {
+  return mergeShapes(plan, stage).map(({ path }) => path)
+}
+
+export function mergeShapes({ gold, results }: Plan, stage: number): readonly TableShape[] {
+  return gold.filter(({ result }) => results[result]!.stage === stage).map(({ shape }) => shape)
+}
+
+/** Where the merge tasks of a stage send results; null where they send none. */
+export function mergeOutbox(
+  { plan, topics }: Pick<TaskContext, 'plan' | 'topics'>,
+  stage: number,
+): Outbox | null {
+  const hasTopic = plan.topics.some(({ result }) => plan.results[result]!.stage === stage)
+  return hasTopic ? (topics?.outbox ?? null) : null
 }
 
 /** All that a task writes to, as `published` in its records names it. `outbox` is null where it writes to no outside topic. */
@@ -67,23 +81,27 @@ export function deadLetterMessages(
   return { messages, objects }
 }
 
-/** The results that the merge has fired at its last cut, as messages of the topics that the program names. */
+/** The results of a merge's epoch, as messages of the topics that the program names. */
 export function resultMessages(
   context: TaskContext,
   task: string,
   epoch: number,
-  merge: MergeTask,
+  results: MergeOutput['topics'],
 ): EpochMessages {
   const { topics, plan } = context
   if (topics === null) return NOTHING
   const identity = identityOf(context, task, epoch)
   const { messageBytesMax } = topics.outbox
   const messages: OutboxMessage[] = []
-  for (const [index, { node, result }] of plan.topics.entries()) {
-    const batch = merge.rowsOf(result)
-    const encoder = topics.encoders[index]!
-    const options = { topic: node.name, encoder, identity, firstIndex: messages.length, messageBytesMax }
-    for (const message of resultsOf(batch, batch.length, options)) messages.push(message)
+  for (const { topic, retracted, ...rows } of results) {
+    const options = {
+      topic: plan.topics[topic]!.node.name,
+      encoder: topics.encoders[topic]!,
+      identity,
+      firstIndex: messages.length,
+      messageBytesMax,
+    }
+    for (const message of resultsOf(rows, retracted, options)) messages.push(message)
   }
   return { messages, objects: [] }
 }

@@ -6,7 +6,6 @@ import type { PartitionReader, ReadResult, RecordBatch, SourcePartition } from '
 import type { FlushLimits, RunBindings } from './bindings.ts'
 import type { Chain } from './chain.ts'
 import { EpochCommitter } from './epoch-committer.ts'
-import type { MergeFeed } from './merge-feed.ts'
 import { deadLetterMessages, partitionTables, tablesOnly } from './outputs.ts'
 import { isRetryable, retrying } from './retry.ts'
 import type { RunState } from './run-state.ts'
@@ -14,6 +13,7 @@ import type { Ownership } from './ownership.ts'
 import { StopScope } from './stop-scope.ts'
 import { encodeLines, readLines, stageLines } from './staged-lines.ts'
 import { encodeTables, nameOf, type TaskContext } from './task-context.ts'
+import type { StageFeeds } from './task-feeds.ts'
 
 /** A dedupe set is written whole after so many epochs; in between only what changed. */
 const SNAPSHOT_EVERY_EPOCHS = 16
@@ -26,7 +26,8 @@ export interface PartitionDriverOptions {
   readonly chain: Chain
   readonly ownership: Ownership
   readonly schemas: WriterSchemas
-  readonly feed: MergeFeed | null
+  /** To the merge tasks; null where the pipeline has none. */
+  readonly feed: StageFeeds | null
   readonly state: RunState
   /** Another process is to have the partition, or the run stops. */
   readonly scope: StopScope
@@ -264,16 +265,9 @@ export class PartitionDriver {
         return { type: 'partition', state, records, dedupe: dedupeKeys, partials: partialsKey }
       },
       recorded: () => {
-        const { watermarkMs, idle, ended } = output.state
-        const source = {
-          task: partition.id,
-          epoch,
-          watermarkMs,
-          idle,
-          ended,
-          partials: output.partials[0] ?? null,
-        }
-        feed?.offer({ kind: 'epoch', source })
+        const { watermarkMs, idle, ended, lastArrivalMs } = output.state
+        const recorded = { task: partition.id, epoch, watermarkMs, idle, ended, lastArrivalMs }
+        feed?.offer(recorded, output.partials)
       },
     })
     committed.catch((error: unknown) => this.#fail(error))

@@ -1,4 +1,4 @@
-import { MERGE_TASK, parseStagedName } from '../checkpoint/keys.ts'
+import { mergeTasksOf, mergeTasksOfStage, parseMergeTask, parseStagedName } from '../checkpoint/keys.ts'
 import type { DataRecord } from '../checkpoint/record.ts'
 import {
   decideRetention,
@@ -9,6 +9,7 @@ import {
   retentionCeiling,
   stagedKeysOf,
 } from '../checkpoint/retention.ts'
+import type { MergeState } from '../engine/merge-task.ts'
 import { messageOf } from '../errors.ts'
 import { Chain } from './chain.ts'
 import { retrying } from './retry.ts'
@@ -46,6 +47,9 @@ interface TaskPlan extends RetentionDecision {
   readonly sinks: readonly string[]
   readonly chain: Chain
 }
+
+/** The newest epoch of a task that every restore of the merge begins with; −1 for none. Null where nobody folds the task. */
+type MergedEpochs = ((task: string) => number) | null
 
 const DELETES_AT_ONCE = 8
 
@@ -130,24 +134,43 @@ export class Retention {
   }
 
   async #plan(due: readonly (readonly [string, OwnedTask])[]): Promise<readonly TaskPlan[]> {
-    const merged = due.some(([task]) => task !== MERGE_TASK) ? await this.#mergedEpochs() : null
+    const merged = new Map<number, MergedEpochs>()
     const plans: TaskPlan[] = []
     for (const [task, { sinks }] of due) {
       const chain = new Chain(this.#context, task)
+      const readers = this.#stageOf(task) + 1
+      const known = merged.get(readers) ?? (await this.#mergedEpochs(readers))
+      merged.set(readers, known)
+      // Listed after the merges: what they have folded is there.
       const epochs = await chain.list()
-      const mergedEpoch = task === MERGE_TASK || merged === null ? null : (merged[task]?.epoch ?? -1)
-      const needed = await this.#oldestNeeded(chain, epochs, sinks, mergedEpoch)
+      const needed = await this.#oldestNeeded(chain, epochs, sinks, known?.(task) ?? null)
       const decision = decideRetention({ epochs, needed, ...this.#limits })
       if (decision !== null) plans.push({ ...decision, task, sinks, chain })
     }
     return plans
   }
 
-  /** How far the merge has come with each task in what a restore of it begins with; null where the pipeline has no merge. */
-  async #mergedEpochs(): Promise<Readonly<Record<string, { readonly epoch: number }>> | null> {
+  /** −1 for a partition task. */
+  #stageOf(task: string): number {
+    return mergeTasksOf(this.#context.plan).includes(task) ? parseMergeTask(task)!.stage : -1
+  }
+
+  /**
+   * How far the merge tasks of a stage have come with each task that they read, in what a restore of them begins with: the slice that is
+   * furthest behind counts. Null where there is no such stage.
+   */
+  async #mergedEpochs(stage: number): Promise<MergedEpochs> {
     const { plan, rules } = this.#context
-    if (plan.results.length === 0 || !rules.retainMergeSnapshot) return null
-    const chain = new Chain(this.#context, MERGE_TASK)
+    const tasks = mergeTasksOfStage(plan, stage)
+    if (tasks.length === 0 || !rules.retainMergeSnapshot) return null
+    const counted = rules.retainForEverySlice ? tasks : tasks.slice(0, 1)
+    const slices = await Promise.all(counted.map((task) => this.#restoredSources(task)))
+    return (task) => Math.min(...slices.map((sources) => sources[task]?.epoch ?? -1))
+  }
+
+  /** The sources of a merge task as its newest snapshot has them. */
+  async #restoredSources(task: string): Promise<MergeState['sources']> {
+    const chain = new Chain(this.#context, task)
     const last = await newestData(chain, await chain.list(), Infinity)
     if (last?.work.type !== 'merge') return {}
     const { snapshot } = last.work

@@ -39,6 +39,16 @@ export interface ProtocolRules {
   readonly fenceOldIncarnation: boolean
   /** The first commit of a new incarnation removes its predecessor's files. */
   readonly switchRemovesFiles: boolean
+  /** The files whose rows an epoch writes anew leave the table in the commit that adds its own. */
+  readonly removeWithAdd: boolean
+  /** A redo takes out what the epoch replaces, and does not only add. */
+  readonly redoRemoves: boolean
+  /** In a commit of several epochs a file that one adds and a later one replaces is neither added nor removed. */
+  readonly netRemoves: boolean
+  /** A restored merge knows the files of all epochs whose rows it may have to write anew. */
+  readonly restoreFiles: boolean
+  /** A restore repeats each cut of the merge at the time that was recorded with it. */
+  readonly cutAtRecordedTime: boolean
   /** Partials are handed to the merge only after their record is known to be put. */
   readonly mergeAfterRecord: boolean
   /** A claim moves no watermark. */
@@ -51,6 +61,8 @@ export interface ProtocolRules {
   readonly deletePublishedOnly: boolean
   /** … and that no restore of the merge folds again; the merge's own only below its snapshot. */
   readonly retainMergeSnapshot: boolean
+  /** … of no slice of it. */
+  readonly retainForEverySlice: boolean
   /** Staged files of deleted epochs stay where a kept record names them. */
   readonly retainNamedState: boolean
   /** Before records are deleted, every table's marker is raised above them. */
@@ -84,12 +96,18 @@ export const ALL_RULES: ProtocolRules = {
   sealOldChains: true,
   fenceOldIncarnation: true,
   switchRemovesFiles: true,
+  removeWithAdd: true,
+  redoRemoves: true,
+  netRemoves: true,
+  restoreFiles: true,
+  cutAtRecordedTime: true,
   mergeAfterRecord: true,
   claimsMoveNoWatermark: true,
   keepFiredPanes: true,
   allSourcesHoldWatermark: true,
   deletePublishedOnly: true,
   retainMergeSnapshot: true,
+  retainForEverySlice: true,
   retainNamedState: true,
   raiseBeforeDelete: true,
   markerAtLeast: true,

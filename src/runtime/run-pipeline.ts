@@ -1,5 +1,5 @@
 import { decideRedo, saysMessagesPublished } from '../checkpoint/decide.ts'
-import { ChainKeys, MERGE_TASK } from '../checkpoint/keys.ts'
+import { ChainKeys, mergeTaskName, mergeTasksOf, mergeTasksOfStage } from '../checkpoint/keys.ts'
 import { parseAvroSchema } from '../avro/schema-model.ts'
 import { compilePlan, type Plan, tableShapesOf } from '../engine/plan.ts'
 import { sumTotals, type Totals } from '../engine/totals.ts'
@@ -12,7 +12,7 @@ import type { RunBindings, RunSummary, TableSummary } from './bindings.ts'
 import { Chain } from './chain.ts'
 import { GroupRun } from './group-run.ts'
 import { resolveIncarnation } from './incarnation.ts'
-import { mergeTables, partitionTables, sinkNames } from './outputs.ts'
+import { mergeOutbox, mergeTables, partitionTables, sinkNames } from './outputs.ts'
 import { OwnershipLost } from './ownership.ts'
 import { probeStore } from './probe.ts'
 import { isRetryable, type Retry, retrying, Warnings } from './retry.ts'
@@ -21,7 +21,7 @@ import { RunState } from './run-state.ts'
 import { TablePublisher } from './table-publisher.ts'
 import { type ChainTail, readTail } from './takeover.ts'
 import type { TaskContext } from './task-context.ts'
-import { MERGE_TASKS, TaskSet } from './task-set.ts'
+import { TaskSet } from './task-set.ts'
 
 /**
  * Runs a pipeline until its source ends, the signal aborts, or another owner takes over: the one driver, for production, replays and
@@ -125,7 +125,6 @@ class PipelineRun {
     const { source } = this.#bindings
     const partitions = await this.#reachWorld()
     if (partitions === null) return this.#summary('stopped', sumTotals([]), 0)
-    refuseTaskName(partitions)
     try {
       return source.membership === undefined
         ? await this.#runAll(partitions)
@@ -156,11 +155,10 @@ class PipelineRun {
   async #runAll(partitions: readonly SourcePartition[]): Promise<RunSummary> {
     const context = await this.#openContext(partitions)
     const chains = new Map(partitions.map(({ id }) => [id, new Chain(context, id)]))
-    const merge = context.plan.results.length === 0 ? null : new Chain(context, MERGE_TASK)
-    const finished = await this.#totalsIfFinished(context, chains, merge)
+    const finished = await this.#totalsIfFinished(context, chains)
     if (finished !== null) return this.#summary('nothing-to-do', finished, 0)
     const tasks = this.#taskSet(context, partitions, null)
-    tasks.assign({ partitions, mergeTasks: MERGE_TASKS, all: partitions })
+    tasks.assign({ partitions, mergeTasks: mergeTasksOf(context.plan), all: partitions })
     await tasks.settled()
     if (this.#state.failure !== null) throw this.#state.failure.error
     await this.#switchTables(context)
@@ -205,6 +203,7 @@ class PipelineRun {
   async #openContext(partitions: readonly SourcePartition[]): Promise<TaskContext> {
     const { lake, format, clock, entropy, fresh, source, owner = this.#runId } = this.#bindings
     const plan = compilePlan(this.#spec, topicsOf(partitions))
+    refuseTaskName(plan, partitions)
     const outboxes = await this.#openOutboxes(plan, topicsOf(partitions))
     const { record, program } = await resolveIncarnation({
       store: lake,
@@ -212,6 +211,7 @@ class PipelineRun {
       fingerprint: fingerprintOf(this.#spec),
       source: source.identity ?? null,
       tasks: partitions.map(({ id }) => id),
+      merges: plan,
       // Only once: what this run has begun it goes on with.
       fresh: fresh && !this.#hasBegun,
       allowRemoved: this.#bindings.allowRemoved === true,
@@ -320,13 +320,9 @@ class PipelineRun {
   }
 
   /** The totals where everything is read and published, so that a start needs no claim; else null. */
-  async #totalsIfFinished(
-    context: TaskContext,
-    chains: ReadonlyMap<string, Chain>,
-    merge: Chain | null,
-  ): Promise<Totals | null> {
+  async #totalsIfFinished(context: TaskContext, chains: ReadonlyMap<string, Chain>): Promise<Totals | null> {
     const totals: Totals[] = []
-    const heads = new Map<string, number>()
+    let heads = new Map<string, number>()
     if (![...context.publishers.values()].every((publisher) => publisher.isCurrent)) return null
     for (const [task, chain] of chains) {
       const tail = await readTail(chain, sinkNames(partitionTables(context), context.deadLetters))
@@ -335,13 +331,19 @@ class PipelineRun {
       heads.set(task, tail.last!.epoch)
       totals.push(work.state.totals)
     }
-    // Without a source partition the merge has nothing to fold, and no record of it.
-    if (merge !== null && chains.size > 0) {
-      const tail = await readTail(merge, sinkNames(mergeTables(context), context.topics))
-      const work = tail.last?.work
-      if (work?.type !== 'merge' || hasPending(context, MERGE_TASK, tail)) return null
-      for (const [task, head] of heads) if ((work.state.sources[task]?.epoch ?? -1) < head) return null
-      totals.push(work.state.totals)
+    // Without a source partition the merges have nothing to fold, and no record of it.
+    for (let stage = 0; stage < context.plan.stages && chains.size > 0; stage++) {
+      const sinks = sinkNames(mergeTables(context, stage), mergeOutbox(context, stage))
+      const mergeHeads = new Map<string, number>()
+      for (const task of mergeTasksOfStage(context.plan, stage)) {
+        const tail = await readTail(new Chain(context, task), sinks)
+        const work = tail.last?.work
+        if (work?.type !== 'merge' || hasPending(context, task, tail)) return null
+        for (const [source, head] of heads) if ((work.state.sources[source]?.epoch ?? -1) < head) return null
+        mergeHeads.set(task, tail.last!.epoch)
+        totals.push(work.state.totals)
+      }
+      heads = mergeHeads
     }
     return sumTotals(totals)
   }
@@ -372,13 +374,15 @@ function topicsOf(partitions: readonly SourcePartition[]): readonly string[] {
   return [...new Set(partitions.map((partition) => partition.topic))]
 }
 
-/** The chain of the merge lies beside those of the partitions. */
-function refuseTaskName(partitions: readonly SourcePartition[]): void {
-  const taken = partitions.find(({ id }) => id === MERGE_TASK)
+/** The chains of the merge lie beside those of the partitions. */
+function refuseTaskName(plan: Plan, partitions: readonly SourcePartition[]): void {
+  // The first of them also where there is none yet: the program may get windows.
+  const merges = new Set([...mergeTasksOf(plan), mergeTaskName({ stage: 0, slice: 0 })])
+  const taken = partitions.find(({ id }) => merges.has(id))
   if (taken === undefined) return
   throw new PipelineError(
     'TASK_NAME_TAKEN',
-    `topic ${taken.topic} has a partition ${taken.id}, which is the name of the merge`,
+    `topic ${taken.topic} has a partition ${taken.id}, which is the name of a merge task`,
     {
       advice: 'Record the topic under another name.',
     },

@@ -1,4 +1,5 @@
-import type { StagedName } from '../checkpoint/keys.ts'
+import { partKey, type StagedName } from '../checkpoint/keys.ts'
+import type { SnapshotPart } from '../checkpoint/record.ts'
 import { PipelineError } from '../errors.ts'
 import { retrying } from './retry.ts'
 import { nameOf, putStaged, type TaskContext } from './task-context.ts'
@@ -9,13 +10,37 @@ import { nameOf, putStaged, type TaskContext } from './task-context.ts'
  */
 export function encodeLines(values: Iterable<unknown>): Uint8Array {
   const encoder = new TextEncoder()
-  const lines: Uint8Array[] = []
+  const lines = Array.from(values, (value) => encoder.encode(`${JSON.stringify(value)}\n`))
+  return joined(
+    lines,
+    lines.reduce((bytes, line) => bytes + line.length, 0),
+  )
+}
+
+/** Of one object of a snapshot. */
+const PART_BYTES = 32 * 1024 * 1024
+
+/** The lines in bodies of about `partBytes`, made one at a time: all of them together may not fit the memory. At least one, which may be empty. */
+export function* encodeParts(values: Iterable<unknown>, partBytes = PART_BYTES): Generator<Uint8Array> {
+  const encoder = new TextEncoder()
+  let lines: Uint8Array[] = []
   let bytes = 0
+  let parts = 0
   for (const value of values) {
+    if (bytes >= partBytes) {
+      yield joined(lines, bytes)
+      parts++
+      lines = []
+      bytes = 0
+    }
     const line = encoder.encode(`${JSON.stringify(value)}\n`)
     lines.push(line)
     bytes += line.length
   }
+  if (bytes > 0 || parts === 0) yield joined(lines, bytes)
+}
+
+function joined(lines: readonly Uint8Array[], bytes: number): Uint8Array {
   if (lines.length === 1) return lines[0]!
   const body = new Uint8Array(bytes)
   let at = 0
@@ -39,6 +64,19 @@ export function* decodeLines(body: Uint8Array): Iterable<unknown> {
   }
 }
 
+/** One line of a body, and only that one is parsed. Undefined where there are fewer. */
+export function decodeLine(body: Uint8Array, index: number): unknown {
+  let start = 0
+  for (let at = 0; start < body.length; at++) {
+    const feed = body.indexOf(LINE_FEED, start)
+    const end = feed < 0 ? body.length : feed
+    if (at === index)
+      return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body.subarray(start, end)))
+    start = end + 1
+  }
+  return undefined
+}
+
 /** Stages what `encodeLines` gave, and returns the key. */
 export async function stageLines(
   context: TaskContext,
@@ -52,9 +90,37 @@ export async function stageLines(
   return key
 }
 
+/** Stages values in as many objects as it takes. While one is on its way the next is made. */
+export async function stageParts(
+  context: TaskContext,
+  task: string,
+  name: StagedName,
+  kind: string,
+  values: Iterable<unknown>,
+): Promise<SnapshotPart> {
+  const key = context.keys.staged(task, nameOf(context, name), kind)
+  let parts = 0
+  let bytes = 0
+  let underWay: Promise<void> = Promise.resolve()
+  for (const body of encodeParts(values)) {
+    await underWay
+    underWay = putStaged(context, partKey(key, parts), body)
+    underWay.catch(() => {})
+    parts++
+    bytes += body.length
+  }
+  await underWay
+  return { key, parts, bytes }
+}
+
 /** The lines of a key that a record names. */
 export async function readLines(context: TaskContext, key: string): Promise<Iterable<unknown>> {
   return decodeLines(await readStaged(context, key))
+}
+
+/** One line of a key that a record names. Undefined where it has fewer. */
+export async function readLine(context: TaskContext, key: string, index: number): Promise<unknown> {
+  return decodeLine(await readStaged(context, key), index)
 }
 
 /** What a record names must be there. */

@@ -1,5 +1,5 @@
 import { assert, PipelineError } from '../errors.ts'
-import type { StagedFile, TableHead, TableLog, TableState } from '../ports.ts'
+import type { RemovedFile, StagedFile, TableHead, TableLog, TableState } from '../ports.ts'
 import type { TableSummary } from './bindings.ts'
 import { Backoff, type Retry, retrying } from './retry.ts'
 import type { ProtocolRules } from './rules.ts'
@@ -9,6 +9,8 @@ export interface Publication {
   readonly appId: string
   readonly epoch: number
   readonly files: readonly StagedFile[]
+  /** Files of the task's earlier epochs, which leave the table in the same commit. Absent: none. */
+  readonly remove?: readonly RemovedFile[]
 }
 
 /** The epoch of a task that a table is to be marked with. */
@@ -166,19 +168,19 @@ export class TablePublisher {
     const backoff = new Backoff(this.#options.retry, `commit to ${this.path}`)
     for (;;) {
       this.#fence()
-      const add = todo.flatMap(({ publication }) => publication.files)
-      if (add.length === 0 && this.isCurrent && !todo.some(({ isMark }) => isMark)) return
-      let remove: readonly StagedFile[] = []
+      if (this.isCurrent && !todo.some(changesTable)) return
+      const { add, remove } = this.#changesOf(todo)
       if (!this.isCurrent) {
         const before = this.#version
-        remove = this.#ownFiles(await this.#read())
+        remove.push(...this.#ownFiles(await this.#read()))
         if (this.#version > before) {
           if (rules.txnAfterLostRace) todo = pending()
           continue
         }
       }
-      const outcome = await this.#tryCommit(todo, add, remove, backoff)
+      const outcome = await this.#tryCommit(todo, add, rules.removeWithAdd ? remove : [], backoff)
       if (outcome === 'committed') {
+        if (!rules.removeWithAdd && remove.length > 0) await this.#tryCommit([], [], remove, backoff)
         this.#count(add)
         backoff.done()
         return
@@ -194,7 +196,7 @@ export class TablePublisher {
   async #tryCommit(
     todo: readonly Waiting[],
     add: readonly StagedFile[],
-    remove: readonly StagedFile[],
+    remove: readonly RemovedFile[],
     backoff: Backoff,
   ): Promise<'committed' | 'lost' | 'unknown'> {
     const { log, incarnation, incarnationAppId, pipeline, retry, run } = this.#options
@@ -226,6 +228,25 @@ export class TablePublisher {
     this.#commits++
     for (const [appId, version] of txn) this.#txn.set(appId, version)
     return 'committed'
+  }
+
+  /**
+   * What a group of epochs adds and takes out. A file that one adds and a later one takes out again is in neither list: within a commit the
+   * order means nothing, and a reader would be left with it.
+   */
+  #changesOf(group: readonly Waiting[]): {
+    readonly add: readonly StagedFile[]
+    readonly remove: RemovedFile[]
+  } {
+    const add = group.flatMap(({ publication }) => publication.files)
+    const remove = group.flatMap(({ publication }) => publication.remove ?? [])
+    if (remove.length === 0 || !this.#options.rules.netRemoves) return { add, remove }
+    const added = new Set(add.map(({ path }) => path))
+    const removed = new Set(remove.map(({ path }) => path))
+    return {
+      add: add.filter(({ path }) => !removed.has(path)),
+      remove: remove.filter(({ path }) => !added.has(path)),
+    }
   }
 
   #count(added: readonly StagedFile[]): void {
@@ -289,6 +310,11 @@ export class TablePublisher {
       { advice: 'Choose another lake, or give the table another name in the program.' },
     )
   }
+}
+
+/** Also where what it adds is taken out again: the marker says that the epoch is in the table. */
+function changesTable({ publication: { files, remove }, isMark }: Waiting): boolean {
+  return isMark || files.length > 0 || (remove?.length ?? 0) > 0
 }
 
 /**

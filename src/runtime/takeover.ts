@@ -1,4 +1,11 @@
-import { claimHolds, decideClaim, decideRedo, redoFrom, saysMessagesPublished } from '../checkpoint/decide.ts'
+import {
+  changedTables,
+  claimHolds,
+  decideClaim,
+  decideRedo,
+  redoFrom,
+  saysMessagesPublished,
+} from '../checkpoint/decide.ts'
 import { assertRetained, retainedEpochs } from '../checkpoint/retention.ts'
 import type { ChainRecord, DataRecord } from '../checkpoint/record.ts'
 import { OUTBOX, RECORD_VERSION } from '../checkpoint/record.ts'
@@ -191,6 +198,11 @@ async function redo(
     tables.map((path) => [path, publishers.get(rules.markerPerTable ? path : first)!.markerOf(appId)]),
   )
   for (const [path, publisher] of formerPublishers) markers.set(path, publisher.markerOf(appId))
+  // Of a table that the program no longer has nothing may be pending.
+  const named = records.flatMap((record) => (record.kind === 'data' ? changedTables(record) : []))
+  for (const path of new Set(named)) {
+    if (!markers.has(path)) markers.set(path, await context.markerElsewhere(path, appId))
+  }
   let pending = [...decideRedo(records, markers)]
   if (!rules.redoAll) pending = pending.slice(-1)
   if (!rules.redoAscending) pending.reverse()
@@ -203,11 +215,16 @@ async function publishRecord(
   markers: ReadonlyMap<string, number>,
 ): Promise<void> {
   const appId = context.keys.appId(record.task)
-  const publications = Object.entries(record.files).map(([path, files]) => {
-    if (!context.rules.markerPerTable && (markers.get(path) ?? -1) >= record.epoch) return Promise.resolve()
-    const publisher = context.publishers.get(path) ?? context.formerPublishers.get(path)
+  const { rules, publishers, formerPublishers } = context
+  const publications = changedTables(record).map((path) => {
+    const isThere = (markers.get(path) ?? -1) >= record.epoch
+    if (!rules.markerPerTable && isThere) return Promise.resolve()
+    const publisher = publishers.get(path) ?? formerPublishers.get(path)
+    if (publisher === undefined && isThere) return Promise.resolve()
     if (publisher === undefined) throw unknownTable(record, path)
-    return publisher.publish({ appId, epoch: record.epoch, files })
+    const files = record.files[path] ?? []
+    const remove = rules.redoRemoves ? (record.removes?.[path] ?? []) : []
+    return publisher.publish({ appId, epoch: record.epoch, files, remove })
   })
   await Promise.all(publications)
 }

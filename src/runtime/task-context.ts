@@ -73,7 +73,8 @@ export function encodeTables(
   const { encoder, keys, pipeline } = context
   const tags = { 'millrace.pipeline': pipeline, 'millrace.task': task, 'millrace.epoch': String(name.epoch) }
   return tables.map(({ shape, batch, selection, count }) => {
-    const encoded = encoder.encode(shape, batch, selection, count)
+    // A merge names a table also where an epoch only takes files out of it.
+    const encoded = count === 0 ? [] : encoder.encode(shape, batch, selection, count)
     const files = encoded.map(({ body, rows, partitionValues, directory, stats }, index) => {
       const file = keys.file(task, nameOf(context, name), index, encoder.extension)
       const path = directory === '' ? file : `${directory}/${file}`

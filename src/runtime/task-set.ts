@@ -1,15 +1,14 @@
 import { setMaxListeners } from 'node:events'
-import { MERGE_TASK } from '../checkpoint/keys.ts'
+import { mergeTasksOf, mergeTasksOfStage, parseMergeTask } from '../checkpoint/keys.ts'
 import { sumTotals, type Totals } from '../engine/totals.ts'
 import type { WriterSchemas } from '../engine/writer-schemas.ts'
-import { messageOf } from '../errors.ts'
+import { assert, messageOf } from '../errors.ts'
 import type { Assignment, Membership, SourcePartition } from '../ports.ts'
 import type { RunBindings } from './bindings.ts'
 import { Chain } from './chain.ts'
 import { MergeDriver } from './merge-driver.ts'
-import { MergeFeed } from './merge-feed.ts'
 import { OrphanSweeper } from './orphans.ts'
-import { mergeTables, partitionTables, sinkNames } from './outputs.ts'
+import { mergeOutbox, mergeShapes, mergeTables, partitionTables, sinkNames } from './outputs.ts'
 import { ownTask } from './own-task.ts'
 import { OwnershipLost } from './ownership.ts'
 import { PartitionDriver } from './partition-driver.ts'
@@ -18,6 +17,7 @@ import type { RunState } from './run-state.ts'
 import { rememberedSchemas } from './schema-memory.ts'
 import { StopScope } from './stop-scope.ts'
 import type { TaskContext } from './task-context.ts'
+import { TaskFeeds } from './task-feeds.ts'
 import { TaskNews } from './task-news.ts'
 
 export interface TaskSetOptions {
@@ -38,7 +38,7 @@ interface RunningTask {
 /** The tasks that this process runs, each owned and ended by itself. */
 export class TaskSet {
   readonly #options: TaskSetOptions
-  readonly #feed: MergeFeed
+  readonly #feeds: TaskFeeds
   readonly #sweeper: OrphanSweeper
   readonly #retention: Retention
   readonly #bindings: RunBindings
@@ -52,7 +52,7 @@ export class TaskSet {
 
   constructor(options: TaskSetOptions) {
     this.#options = options
-    this.#feed = new MergeFeed(options.context.clock)
+    this.#feeds = new TaskFeeds(options.context.plan, options.context.clock)
     this.#sweeper = new OrphanSweeper(options.context)
     this.#retention = new Retention(options.context, options.bindings.retention)
     this.#news = new TaskNews(options.context.log, options.context.clock)
@@ -64,6 +64,11 @@ export class TaskSet {
       source.isBacklog === true
         ? bindings
         : { ...bindings, registry: rememberedSchemas({ registry, store, keys }) }
+  }
+
+  /** All that the pipeline has, whoever runs them. */
+  get mergeTasks(): readonly string[] {
+    return mergeTasksOf(this.#options.context.plan)
   }
 
   /** Epochs recorded by this process. */
@@ -93,10 +98,11 @@ export class TaskSet {
     for (const id of this.#merges.keys())
       if (!assignment.mergeTasks.includes(id)) void this.#release(this.#merges, id)
     for (const partition of assignment.partitions) this.#startPartition(partition)
-    if (this.#options.context.plan.results.length === 0) return
-    for (const task of assignment.mergeTasks) this.#startMerge(task)
+    // Of a later stage first: what the others have for it then comes through memory.
+    for (const task of this.mergeTasks.toReversed())
+      if (assignment.mergeTasks.includes(task)) this.#startMerge(task)
     // Partitions that the source has got since hold the watermark from now on.
-    this.#feed.wake()
+    this.#feeds.wake()
   }
 
   /** Resolves when these tasks have recorded and published what they had, and are let go. */
@@ -113,11 +119,15 @@ export class TaskSet {
     await this.release([...this.#partitions.keys(), ...this.#merges.keys()])
   }
 
-  /** Resolves when the partitions have ended by themselves or by a stop of the run, and the merge has folded the last of them. */
+  /** Resolves when the partitions have ended by themselves or by a stop of the run, and the merges have folded the last of them, stage by stage. */
   async settled(): Promise<void> {
+    const { plan } = this.#options.context
     await Promise.all([...this.#partitions.values()].map(({ done }) => done))
-    this.#feed.close()
-    await Promise.all([...this.#merges.values()].map(({ done }) => done))
+    for (let stage = 0; stage < plan.stages; stage++) {
+      this.#feeds.close(stage)
+      const tasks = mergeTasksOfStage(plan, stage)
+      await Promise.all(tasks.map((task) => this.#merges.get(task)?.done))
+    }
     await Promise.all([this.#sweeper.settled(), this.#retention.settled()])
   }
 
@@ -176,7 +186,7 @@ export class TaskSet {
     const { plan, deadLetters } = context
     const tables = partitionTables(context)
     const sinks = { tables, outbox: deadLetters?.outbox ?? null }
-    const feed = plan.results.length === 0 ? null : this.#feed
+    const feed = this.#feeds.after(-1)
     let place: string | null = null
     this.#news.claiming(partition.id)
     try {
@@ -224,27 +234,31 @@ export class TaskSet {
     const { bindings, state, membership } = this.#options
     const context = scoped(this.#options.context, scope, state.scope)
     const chain = new Chain(context, task)
-    const { plan, topics } = context
-    const sinks = { tables: mergeTables(context), outbox: topics?.outbox ?? null }
-    const shapes = plan.gold.map((table) => table.shape)
-    const everyMs = membership === null ? null : (bindings.flush.everyMs ?? 0)
-    let place: string | null = null
+    const place = parseMergeTask(task)
+    assert(place !== null, `${task} is no merge task`)
+    const sinks = { tables: mergeTables(context, place.stage), outbox: mergeOutbox(context, place.stage) }
+    const next = this.#feeds.after(place.stage)
+    const options = {
+      context,
+      chain,
+      place,
+      partitions: () => this.#all.map(({ id }) => id),
+      feed: this.#feeds.of(place),
+      next,
+      scope,
+      everyMs: membership === null ? null : (bindings.flush.everyMs ?? 0),
+      isLive: bindings.flush.everyMs !== null,
+      published: () => this.#retention.published(task),
+    }
+    let where: string | null = null
     this.#news.claiming(task)
     const work = ownTask({ context, chain, sinks, scope, state, membership }, async (ownership) => {
-      this.#sweeper.add(task, ownership, shapes)
-      const driver = new MergeDriver({
-        context,
-        chain,
-        ownership,
-        sources: () => this.#all.map(({ id }) => id),
-        feed: this.#feed,
-        scope,
-        everyMs,
-        published: () => this.#retention.published(task),
-      })
+      this.#sweeper.add(task, ownership, mergeShapes(context.plan, place.stage))
+      next?.join(task, ownership.claim)
+      const driver = new MergeDriver({ ...options, ownership })
       this.#retention.own(task, sinkNames(sinks.tables, sinks.outbox), ownership.claim)
-      place = `epoch ${ownership.claim}`
-      this.#news.tookOver(task, place)
+      where = `epoch ${ownership.claim}`
+      this.#news.tookOver(task, where)
       try {
         await driver.run()
       } finally {
@@ -252,7 +266,10 @@ export class TaskSet {
         this.#count(task, driver.committer.records, driver.task.state.totals)
       }
     })
-    await work.finally(() => this.#news.ended(task, place))
+    await work.finally(() => {
+      this.#news.ended(task, where)
+      next?.leave(task)
+    })
   }
 
   /** 'offset 1200' where the source counts so, else as the chain has it. */
@@ -276,9 +293,6 @@ export class TaskSet {
     context.log.warn({ error: messageOf(error) }, 'another task failed too')
   }
 }
-
-/** The tasks beside those of the partitions. */
-export const MERGE_TASKS: readonly string[] = [MERGE_TASK]
 
 /** What a task keeps trying in vain it gives up when the task is asked to stop. */
 function scoped(context: TaskContext, ...scopes: readonly StopScope[]): TaskContext {

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { claimHolds, decideClaim, decideRedo, isOrphan, redoFrom } from '../../src/checkpoint/decide.ts'
+import {
+  changedTables,
+  claimHolds,
+  decideClaim,
+  decideRedo,
+  isOrphan,
+  redoFrom,
+} from '../../src/checkpoint/decide.ts'
 import type { ChainRecord, DataRecord } from '../../src/checkpoint/record.ts'
 import type { StagedFile } from '../../src/ports.ts'
 
@@ -98,6 +105,18 @@ describe('redo', () => {
     const pending = decideRedo(chain, new Map(Object.entries(markers)))
     expect(pending.map(({ epoch }) => epoch)).toEqual(epochs)
   })
+})
+
+it('is to be redone too where an epoch only takes files out of a table', () => {
+  const { path, size, partitionValues } = file
+  const replacing: DataRecord = {
+    ...data(2, ['a']),
+    files: { a: [] },
+    removes: { a: [{ path, size, partitionValues }] },
+  }
+  expect(changedTables(replacing)).toEqual(['a'])
+  expect(decideRedo([replacing], new Map([['a', 1]]))).toEqual([replacing])
+  expect(decideRedo([replacing], new Map([['a', 2]]))).toEqual([])
 })
 
 describe('an orphan', () => {

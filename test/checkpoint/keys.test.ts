@@ -1,6 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ChainKeys, epochOfRecordKey, parseStagedName } from '../../src/checkpoint/keys.ts'
+import {
+  ChainKeys,
+  epochOfRecordKey,
+  mergeTaskName,
+  mergeTasksOf,
+  mergeTasksOfStage,
+  parseMergeTask,
+  parseStagedName,
+  partKey,
+} from '../../src/checkpoint/keys.ts'
 
 const keys = new ChainKeys('taxi', 3)
 const name = { epoch: 12, claim: 10, nonce: '0af3c2' }
@@ -62,4 +71,36 @@ describe('keys', () => {
       ),
     )
   })
+})
+
+describe('merge tasks', () => {
+  it('have names that tell the stage and the slice', () => {
+    expect(mergeTasksOf({ stages: 0, slices: 4 })).toEqual([])
+    expect(mergeTasksOf({ stages: 1, slices: 1 })).toEqual(['merge-0'])
+    expect(mergeTasksOf({ stages: 2, slices: 2 })).toEqual(['merge-0', 'merge-1', 'merge2-0', 'merge2-1'])
+    expect(mergeTasksOfStage({ stages: 2, slices: 2 }, 1)).toEqual(['merge2-0', 'merge2-1'])
+    expect(mergeTasksOfStage({ stages: 2, slices: 2 }, 2)).toEqual([])
+    for (const place of [
+      { stage: 0, slice: 0 },
+      { stage: 1, slice: 3 },
+      { stage: 11, slice: 20 },
+    ])
+      expect(parseMergeTask(mergeTaskName(place))).toEqual(place)
+  })
+
+  it.each(['merge', 'merge-', 'merge1-0', 'merge0-0', 'merge-01', 'merges-0', 'old-merge-0', 'merge-0-1'])(
+    'are not called %s',
+    (task) => {
+      expect(parseMergeTask(task)).toBeNull()
+    },
+  )
+})
+
+it('a staged object in parts has names that all tell whose it is', () => {
+  const keys = new ChainKeys('taxi', 3)
+  const name = { epoch: 5, claim: 2, nonce: 'abc' }
+  const key = keys.staged('merge-0', name, 'panes')
+  expect(partKey(key, 0)).toBe(key)
+  expect(partKey(key, 12)).toMatch(/-panes-12\.json$/)
+  expect(parseStagedName(partKey(key, 12), keys.stagedPrefix('merge-0'))).toEqual(name)
 })

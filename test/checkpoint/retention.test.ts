@@ -31,7 +31,7 @@ const partitionWork: PartitionWork = {
 
 const mergeWork = (snapshot: number | null): MergeWork => ({
   type: 'merge',
-  state: { sources: {}, watermarkMs: 0, totals },
+  state: { sources: {}, watermarkMs: 0, downstreamWatermarkMs: 0, totals },
   folded: [],
   snapshot: snapshot === null ? null : { key: `s-${snapshot}`, epoch: snapshot },
 })
@@ -159,6 +159,9 @@ describe('what is deleted', () => {
   it('is never what a record names: the snapshot of the merge, messages for topics', () => {
     expect(stagedKeysOf(data(9, { work: mergeWork(4) }))).toEqual(['s-4'])
     expect(stagedKeysOf(data(9, { work: mergeWork(null) }))).toEqual([])
+    const snapshot = { key: 's.json', epoch: 4, parts: 2, changes: [{ key: 'c.json' }] }
+    const work = { ...mergeWork(4), snapshot, partials: 'p-9' }
+    expect(stagedKeysOf(data(9, { work }))).toEqual(['s.json', 's-1.json', 'c.json', 'p-9'])
     const outbox = { key: 'o-9', messages: 1, topics: ['t'] }
     expect(stagedKeysOf(data(9, { outbox }))).toEqual(['o-9', 'd-3', 'd-5', 'p-9'])
   })

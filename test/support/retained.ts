@@ -1,5 +1,5 @@
 import { deltaFormat } from '../../sinks/delta/delta-format.ts'
-import { ChainKeys, MERGE_TASK } from '../../src/checkpoint/keys.ts'
+import { ChainKeys, parseMergeTask } from '../../src/checkpoint/keys.ts'
 import { compilePlan, tableShapesOf } from '../../src/engine/plan.ts'
 import type { ObjectStore } from '../../src/ports.ts'
 import { Chain } from '../../src/runtime/chain.ts'
@@ -42,7 +42,8 @@ export async function retain(
   const others = tableShapesOf(plan)
     .map((shape) => shape.path)
     .filter((path) => !gold.includes(path))
-  for (const task of await tasksIn(lake, keys)) retention.own(task, task === MERGE_TASK ? gold : others, 0)
+  for (const task of await tasksIn(lake, keys))
+    retention.own(task, parseMergeTask(task) === null ? others : gold, 0)
   return retention.round()
 }
 

@@ -20,17 +20,34 @@ export function unreadInput(
   const heads = newestWork(objects, spec.name, incarnation)
   const wrong: string[] = []
   const hasMerge = [...spec.tables, ...(spec.topics ?? [])].some(({ input }) => isAggregated(input))
-  const folded = heads.get('merge-0')?.work.state.sources
+  const slices = hasMerge ? (spec.mergeParallelism ?? 1) : 0
   for (const { id, records } of partitions) {
     const head = heads.get(id)
     const position = head?.work.state.position ?? null
     if (records.length > 0 && position !== `${id}~${records.length}`)
       wrong.push(`${id} is recorded up to ${position}, of ${records.length} records`)
-    const upTo = folded?.[id]?.epoch ?? -1
-    if (hasMerge && head !== undefined && upTo < head.epoch)
-      wrong.push(`the merge has ${id} up to epoch ${upTo}, of ${head.epoch}`)
+    if (head !== undefined) wrong.push(...unfolded(heads, id, head.epoch, 'merge', slices))
+  }
+  const isLater = [...heads.keys()].some((task) => task.startsWith('merge2-'))
+  for (let slice = 0; isLater && slice < slices; slice++) {
+    const task = `merge-${slice}`
+    wrong.push(...unfolded(heads, task, heads.get(task)?.epoch ?? -1, 'merge2', slices))
   }
   return wrong
+}
+
+/** What the slices of a stage of merge tasks have yet to fold of a task. */
+function unfolded(
+  heads: ReadonlyMap<string, Work>,
+  task: string,
+  head: number,
+  stage: string,
+  slices: number,
+): readonly string[] {
+  return Array.from({ length: slices }, (_, slice) => `${stage}-${slice}`).flatMap((merge) => {
+    const upTo = heads.get(merge)?.work.state.sources?.[task]?.epoch ?? -1
+    return upTo < head ? [`${merge} has ${task} up to epoch ${upTo}, of ${head}`] : []
+  })
 }
 
 interface Work {
@@ -73,5 +90,5 @@ function chainKeys(
 
 /** Late rows are found where the aggregate's input is judged: the plan has the aggregate then too. */
 function isAggregated(input: { readonly kind: string }): boolean {
-  return input.kind === 'aggregate' || input.kind === 'late'
+  return ['aggregate', 'late', 'having', 'unique'].includes(input.kind)
 }

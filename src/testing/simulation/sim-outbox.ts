@@ -1,3 +1,4 @@
+import type { ColumnBatch } from '../../columns/column.ts'
 import { messageOf, PipelineError } from '../../errors.ts'
 import {
   type Clock,
@@ -294,18 +295,17 @@ export function textHeaderOf({ headers }: OutboxMessage, name: string): string |
 
 /** Key and value as JSON that says exactly which value it is. */
 function jsonTopicEncoder({ keyFields, fields }: TopicShape): TopicEncoder {
+  const cells = (batch: ColumnBatch, row: number, names: TopicShape['fields']): Uint8Array => {
+    const entries = names.map(({ name }): [string, Cell] => {
+      const column = batch.columns.find(({ field }) => field.name === name)
+      if (column === undefined) throw new Error(`the batch has no column ${name}`)
+      return [name, cellOf(column, row)]
+    })
+    return new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)))
+  }
   return {
-    encode: (batch, row) => {
-      const cells = (names: readonly { readonly name: string }[]): Uint8Array => {
-        const entries = names.map(({ name }): [string, Cell] => {
-          const column = batch.columns.find(({ field }) => field.name === name)
-          if (column === undefined) throw new Error(`the batch has no column ${name}`)
-          return [name, cellOf(column, row)]
-        })
-        return new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)))
-      }
-      return { key: cells(keyFields), value: cells(fields) }
-    },
+    encode: (batch, row) => ({ key: cells(batch, row, keyFields), value: cells(batch, row, fields) }),
+    encodeKey: (batch, row) => cells(batch, row, keyFields),
   }
 }
 
