@@ -43,9 +43,11 @@ interface LogicalValues {
 /** What a function for such a column returns. */
 export type ValueOfType<Type> = Type extends readonly [infer Only]
   ? PlainValue<Only>
-  : Type extends readonly ['null', infer Other] | readonly [infer Other, 'null']
+  : Type extends readonly ['null', infer Other]
     ? PlainValue<Other> | null
-    : PlainValue<Type>
+    : Type extends readonly [infer Other, 'null']
+      ? PlainValue<Other> | null
+      : PlainValue<Type>
 
 type PlainValue<Type> = Type extends PrimitiveName
   ? PrimitiveValues[Type]
@@ -71,11 +73,13 @@ type ItemValue<Type> = Type extends PrimitiveName
 /** The kind of such a column, with '?' behind it where it may be null. */
 export type KindOfType<Type> = Type extends readonly [infer Only]
   ? PlainKind<Only>
-  : Type extends readonly ['null', infer Other] | readonly [infer Other, 'null']
+  : Type extends readonly ['null', infer Other]
     ? `${PlainKind<Other>}?`
-    : Type extends readonly unknown[]
-      ? 'union'
-      : PlainKind<Type>
+    : Type extends readonly [infer Other, 'null']
+      ? `${PlainKind<Other>}?`
+      : Type extends readonly unknown[]
+        ? 'union'
+        : PlainKind<Type>
 
 type PlainKind<Type> =
   Type extends Exclude<PrimitiveName, 'null'>

@@ -80,7 +80,7 @@ export interface ResultStream<ResultRow, ResultKinds> {
   having(name: string, predicate: (row: ResultRow) => boolean): ResultStream<ResultRow, ResultKinds>
   /** Groups results for a window over them: each once, when it is final, at the event time window_end − 1 ms. */
   keyBy<const Keys extends readonly KeyOf<ResultRow, ResultKinds>[]>(
-    ...keys: Keys
+    ...keys: Keys | readonly KeyOf<ResultRow, ResultKinds>[]
   ): ResultKeyedStream<ResultRow, ResultKinds, Keys[number]>
   /** Phantoms: never present at run time. */
   readonly row?: ResultRow

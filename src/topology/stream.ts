@@ -61,8 +61,13 @@ export interface RowStream<Row, Kinds> {
     name: string,
     options: UniqueOptions<Kinds, Late>,
   ): UniqueStream<Row, Kinds, Late>
-  /** Groups rows by fields and computed keys; without any, all rows are one group. Null is a key like any other. */
-  keyBy<const Keys extends readonly KeyOf<Row, Kinds>[]>(...keys: Keys): KeyedStream<Row, Kinds, Keys[number]>
+  /**
+   * Groups rows by fields and computed keys; without any, all rows are one group. Null is a key like any other.
+   * `Keys` stands beside the plain array in the type so that a computed key knows the row before `Keys` is known.
+   */
+  keyBy<const Keys extends readonly KeyOf<Row, Kinds>[]>(
+    ...keys: Keys | readonly KeyOf<Row, Kinds>[]
+  ): KeyedStream<Row, Kinds, Keys[number]>
 }
 
 /** The rows of a topic as they arrive: what a bronze table holds. */
@@ -88,7 +93,7 @@ export interface UniqueStream<Row, Kinds, Late extends LatePolicy = LatePolicy> 
   /** Rows that came too late, for a silver table. Only with `late: 'side-table'`. */
   readonly late: LateRowsOf<Row, Kinds, Late>
   keyBy<const Keys extends readonly KeyOf<Row, Kinds>[]>(
-    ...keys: Keys
+    ...keys: Keys | readonly KeyOf<Row, Kinds>[]
   ): ResultKeyedStream<Row, Kinds, Keys[number]>
   /** Phantoms: never present at run time. */
   readonly row?: Row
