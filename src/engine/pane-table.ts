@@ -57,9 +57,14 @@ export class PaneTable {
     for (const accumulator of this.accumulators) accumulator.reserve(this.#size)
   }
 
+  /** The id of a key, for `paneOf`. */
+  keyIdFor(keyColumns: readonly Column[], row: number): number {
+    return this.#keys.idOf(keyColumns, row)
+  }
+
   /** The pane of one key and window. */
-  paneOf(keyColumns: readonly Column[], row: number, startMs: number): number {
-    const pane = this.#paneOf(this.#keys.idOf(keyColumns, row), startMs)
+  paneOf(keyId: number, startMs: number): number {
+    const pane = this.#paneOf(keyId, startMs)
     for (const accumulator of this.accumulators) accumulator.reserve(this.#size)
     return pane
   }

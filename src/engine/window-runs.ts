@@ -69,8 +69,9 @@ export class WindowRuns implements WindowPlacer {
     const windows = this.#emptyTable()
     for (let pane = 0; pane < places.size; pane++) {
       const { firstMs, lastMs } = this.#runs[places.windowStartOf(pane)]!
+      const keyId = windows.keyIdFor(places.keys.columns, places.keyIdOf(pane))
       for (let startMs = firstMs; startMs <= lastMs; startMs += this.#spec.hopMs) {
-        const into = windows.paneOf(places.keys.columns, places.keyIdOf(pane), startMs)
+        const into = windows.paneOf(keyId, startMs)
         for (const [a, accumulator] of windows.accumulators.entries()) {
           accumulator.mergePane(places.accumulators[a]!, pane, into)
         }
