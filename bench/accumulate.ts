@@ -8,6 +8,7 @@ import { createColumn, setValid } from '../src/columns/column.ts'
 import type { Column } from '../src/columns/column.ts'
 import type { ColumnType, Field } from '../src/columns/column-type.ts'
 import { createAccumulator } from '../src/engine/accumulate/accumulator.ts'
+import type { AggregateSpec } from '../src/topology/node.ts'
 
 const BATCH_ROWS = 50_000
 const BATCHES = 40
@@ -97,4 +98,92 @@ function put(column: Column, row: number, value: number): void {
     for (let i = 0; i < 8; i++) column.data[row * 8 + i] = text.charCodeAt(i)
     column.offsets[row + 1] = (row + 1) * 8
   } else if ('values' in column && column.storage !== 'map') column.values[row] = value
+}
+
+/** Sketches and collections hold an object a pane, and take longer: fewer rows, in windows of 3,000 and of 30 rows. */
+const LARGE_BATCHES = 6
+const STRING: ColumnType = { kind: 'string' }
+const few = (): number => Math.floor(uniform() * 300)
+interface LargeCase {
+  readonly spec: AggregateSpec
+  readonly type: ColumnType
+  readonly label: string
+  readonly value: () => number
+}
+const LARGE_CASES: readonly LargeCase[] = [
+  {
+    spec: { kind: 'count-distinct', field: 'x', exactMax: 1000 },
+    type: STRING,
+    label: '300 strings',
+    value: few,
+  },
+  {
+    spec: { kind: 'count-distinct', field: 'x', exactMax: 100 },
+    type: STRING,
+    label: '10^6 strings',
+    value: whole,
+  },
+  {
+    spec: { kind: 'count-distinct', field: 'x', exactMax: 1000 },
+    type: LONG,
+    label: '300 longs',
+    value: few,
+  },
+  {
+    spec: { kind: 'quantile', field: 'x', q: 0.5, accuracy: 0.01 },
+    type: DOUBLE,
+    label: 'double, fares',
+    value: fare,
+  },
+  { spec: { kind: 'top-k', field: 'x', by: 'by', k: 10 }, type: STRING, label: '10 strings', value: whole },
+  {
+    spec: { kind: 'most-frequent', field: 'x', k: 5, distinctMax: 1000 },
+    type: STRING,
+    label: '300 strings',
+    value: few,
+  },
+  { spec: { kind: 'collect', field: 'x', max: 100 }, type: DOUBLE, label: '100 doubles', value: fare },
+  {
+    spec: {
+      kind: 'custom',
+      field: null,
+      type: 'double',
+      init: () => 0,
+      add: (state: number, row: { readonly x: number }) => state + row.x ** 2,
+      merge: (left: number, right: number) => left + right,
+      result: (state) => state,
+    },
+    type: DOUBLE,
+    label: 'sum of squares',
+    value: fare,
+  },
+]
+
+console.log(`${LARGE_BATCHES * BATCH_ROWS} rows; ns per row for 100 and 10,000 panes`)
+for (const one of LARGE_CASES) {
+  const [less, more] = [100, 10_000].map((panes) => largeNanosecondsPerRow(one, panes).toFixed(0).padStart(7))
+  console.log(`${one.spec.kind.padEnd(14)} ${one.label.padEnd(18)} ${less} ${more}`)
+}
+
+function largeNanosecondsPerRow({ spec, type, value }: LargeCase, paneCount: number): number {
+  const input: Field = { name: 'x', type, nullable: false }
+  const by: Field = { name: 'by', type: DOUBLE, nullable: false }
+  const columns = [filledColumn(input, value), filledColumn(by, fare)]
+  const rows = Int32Array.from({ length: BATCH_ROWS }, (_, row) => row)
+  const panes = rows.map(() => Math.floor(uniform() * paneCount))
+  const timesMs = Float64Array.from(rows, (row) => row + whole() / 1000)
+  const about = { by: columns[1]!, columns, timesMs, offsets: Float64Array.from(rows), base: 0, task: 'task' }
+  const column = spec.field === null ? null : columns[0]!
+  const times: number[] = []
+  for (let pass = 0; pass < PASSES; pass++) {
+    const accumulator = createAccumulator({ name: 'x', spec }, { input, by, row: [input, by] })
+    accumulator.reserve(paneCount)
+    const startMs = performance.now()
+    for (let batch = 0; batch < LARGE_BATCHES; batch++) {
+      accumulator.prepare?.(rows, BATCH_ROWS, about, () => {})
+      accumulator.addRows(column, rows, panes, BATCH_ROWS, about)
+    }
+    times.push(((performance.now() - startMs) * 1e6) / (LARGE_BATCHES * BATCH_ROWS))
+  }
+  return Math.min(...times)
 }
