@@ -36,8 +36,10 @@ export class CustomStates implements LargeState<Held> {
   readonly #result: (state: unknown) => unknown
   readonly #reader: RowReader
   readonly #append: RowAppender
-  /** By row - base: of the rows prepared last. */
-  #rowStates: unknown[] = []
+  /** Of the rows prepared last. */
+  #rowStates: Held[] = []
+  /** By row - base: which of them is that of the row; -1 for none. */
+  #places = new Int32Array(0)
 
   constructor({ resultField, spec, row }: CustomStatesOptions) {
     this.resultField = resultField
@@ -59,10 +61,11 @@ export class CustomStates implements LargeState<Held> {
     const millraceStep = (row: number): unknown => this.#add(this.#init(), this.#reader.at(row))
     this.#reader.bind(about.columns)
     this.#rowStates = []
+    this.#places.fill(-1)
     for (let i = 0; i < count; i++) {
       const row = rows[i]!
       try {
-        this.#rowStates[row - about.base] = { value: millraceStep(row) }
+        this.#place(row - about.base, { value: millraceStep(row) })
       } catch (error) {
         refuse(row, error)
       }
@@ -82,10 +85,9 @@ export class CustomStates implements LargeState<Held> {
     about: RowsAbout,
   ): void {
     for (let i = 0; i < count; i++) {
-      const held = this.#rowStates[rows[i]! - about.base]
+      const held = this.#rowStates[this.#places[rows[i]! - about.base] ?? -1]
       assert(held !== undefined, `aggregate ${this.resultField.name}: a row was not prepared`)
-      const state = (states[panes[i]!] ??= this.create())
-      this.merge(state, held as Held)
+      this.merge((states[panes[i]!] ??= this.create()), held)
     }
   }
 
@@ -120,6 +122,15 @@ export class CustomStates implements LargeState<Held> {
   read(json: unknown): Held {
     assert(Array.isArray(json) && json.length === 1, 'the state of a custom aggregate is in an array')
     return { value: json[0] as unknown }
+  }
+
+  #place(at: number, held: Held): void {
+    if (at >= this.#places.length) {
+      const places = new Int32Array(Math.max(at + 1, this.#places.length * 2, 1024)).fill(-1)
+      places.set(this.#places)
+      this.#places = places
+    }
+    this.#places[at] = this.#rowStates.push(held) - 1
   }
 
   #run<Result>(name: string, call: () => Result): Result {

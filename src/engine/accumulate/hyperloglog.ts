@@ -1,4 +1,4 @@
-import { assert } from '../../errors.ts'
+import { AssertionError, assert } from '../../errors.ts'
 
 /**
  * HyperLogLog (Flajolet, Fusy, Gandouet, Meunier: "HyperLogLog: the analysis of a near-optimal cardinality estimation
@@ -78,23 +78,31 @@ function tau(share: number): number {
 
 /** Base64 of the registers as numbers of six bits, so that each is one digit. */
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
+const CODES = Array.from(DIGITS, (digit) => digit.charCodeAt(0))
+/** By character code; what is no register is 255. */
+const RANKS = new Uint8Array(128).fill(255)
+for (let rank = 0; rank <= REST_BITS + 1; rank++) RANKS[CODES[rank]!] = rank
 /** A call takes only so many arguments. */
 const PIECE = 4096
 
 export function writeRegisters(registers: Registers): string {
   let text = ''
   for (let start = 0; start < REGISTERS; start += PIECE) {
-    const codes = Array.from(registers.subarray(start, start + PIECE), (rank) => DIGITS.charCodeAt(rank))
-    text += String.fromCharCode(...codes)
+    // oxlint-disable-next-line unicorn/no-new-array -- the length is known
+    const codes = new Array<number>(PIECE)
+    for (let i = 0; i < PIECE; i++) codes[i] = CODES[registers[start + i]!]!
+    text += String.fromCharCode.apply(null, codes)
   }
   return text
 }
 
 export function readRegisters(text: string): Registers {
   assert(text.length === REGISTERS, `HyperLogLog has ${REGISTERS} registers, not ${text.length}`)
-  return Uint8Array.from(text, (digit) => {
-    const rank = DIGITS.indexOf(digit)
-    assert(rank >= 0 && rank <= REST_BITS + 1, `not a register of HyperLogLog: ${digit}`)
-    return rank
-  })
+  const registers = createRegisters()
+  for (let i = 0; i < REGISTERS; i++) {
+    const rank = RANKS[text.charCodeAt(i)] ?? 255
+    if (rank === 255) throw new AssertionError(`not a register of HyperLogLog: ${text.charAt(i)}`)
+    registers[i] = rank
+  }
+  return registers
 }
