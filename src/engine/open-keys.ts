@@ -32,6 +32,11 @@ export class OpenKeys {
     this.#moved = moved
   }
 
+  /** Keys in memory, those that nobody refers to among them. */
+  get size(): number {
+    return this.#size
+  }
+
   /** The columns that hold a key, which is their row `rowOf(id)`. */
   columnsOf(id: number): readonly Column[] {
     return this.#segments[id >> SEGMENT_BITS]!.columns

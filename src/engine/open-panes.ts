@@ -1,4 +1,3 @@
-import type { Column } from '../columns/column.ts'
 import { mix32 } from '../columns/row-ops.ts'
 import type { Field } from '../columns/column-type.ts'
 import type { Accumulator } from './accumulate/accumulator.ts'
@@ -43,15 +42,6 @@ export class OpenPanes {
 
   get open(): number {
     return this.#open
-  }
-
-  /** Panes are below this; not all that are below are open. */
-  get size(): number {
-    return this.#size
-  }
-
-  isOpen(pane: number): boolean {
-    return this.#keyIds[pane]! >= 0
   }
 
   keyIdOf(pane: number): number {
@@ -113,11 +103,6 @@ export class OpenPanes {
     for (const accumulator of segment.accumulators) accumulator.reset(place)
   }
 
-  /** Adds the key of a row, for `find` and `add`. */
-  keyIdFor(columns: readonly Column[], row: number): number {
-    return this.keys.idOf(columns, row)
-  }
-
   #take(): number {
     const pane = this.#free
     if (pane !== NONE) {
@@ -172,12 +157,12 @@ export class OpenPanes {
   }
 
   #enterAll(): void {
-    for (let pane = 0; pane < this.#size; pane++) if (this.isOpen(pane)) this.#enter(pane)
+    for (let pane = 0; pane < this.#size; pane++) if (this.#keyIds[pane]! >= 0) this.#enter(pane)
   }
 
   #moveKeys(ids: Int32Array): void {
     for (let pane = 0; pane < this.#size; pane++) {
-      if (this.isOpen(pane)) this.#keyIds[pane] = ids[this.#keyIds[pane]!]!
+      if (this.#keyIds[pane]! >= 0) this.#keyIds[pane] = ids[this.#keyIds[pane]!]!
     }
     // A pane's slot is of its key's id.
     this.#slots.fill(0)

@@ -1,6 +1,11 @@
 import { compileRow } from '../../src/columns/row.ts'
 import type { ColumnBatch } from '../../src/columns/column.ts'
-import { type MergeOutput, type MergeSnapshot, MergeTask } from '../../src/engine/merge-task.ts'
+import {
+  type MergeOutput,
+  type MergeSnapshot,
+  type MergeState,
+  MergeTask,
+} from '../../src/engine/merge-task.ts'
 import { compilePlan, type Plan } from '../../src/engine/plan.ts'
 import type {
   AggregateNode,
@@ -223,8 +228,7 @@ export class MergeWorld {
   }
 
   /** Goes on with a task made from what is at rest; as after a crash. */
-  restart(lines: readonly string[]): void {
-    const { state } = this.task
+  restart(lines: readonly string[], state: MergeState = this.task.state): void {
     this.task = new MergeTask(this.plan, { stage: 0, slice: 0, tasks: [], state, rules: RULES })
     for (const line of lines) this.task.restore(JSON.parse(line) as MergeSnapshot)
   }
