@@ -7,7 +7,7 @@ import type { Chain } from './chain.ts'
 import { EpochCommitter } from './epoch-committer.ts'
 import { type FilesByTable, LiveFiles } from './live-files.ts'
 import type { FeedItem, MergeFeed } from './merge-feed.ts'
-import { MergeSnapshots } from './merge-snapshots.ts'
+import { MergeSnapshots, type SnapshotLimits } from './merge-snapshots.ts'
 import { mergeTables, resultMessages } from './outputs.ts'
 import type { Ownership } from './ownership.ts'
 import {
@@ -51,6 +51,7 @@ export interface MergeDriverOptions {
   readonly everyMs: number | null
   /** Time is the clock's. Else it is that of the newest arrival. */
   readonly isLive: boolean
+  readonly snapshots: Partial<SnapshotLimits> | undefined
   /** An epoch is in every sink. */
   readonly published: () => void
 }
@@ -85,7 +86,7 @@ export class MergeDriver {
     this.#options = options
     this.#sources = sourcesOf(context.plan, place, options.partitions)
     this.#chains = new SourceChains(context, place)
-    this.#snapshots = new MergeSnapshots(context, chain.task)
+    this.#snapshots = new MergeSnapshots(context, chain.task, options.snapshots)
     this.#committer = new EpochCommitter(context, chain, ownership, mergeTables(context, place.stage), {
       failed: (error) => this.#fail(error),
       published: options.published,
@@ -225,7 +226,14 @@ export class MergeDriver {
     }
   }
 
+  /** A merge that the program has got later in its life begins with what its sources' chains still have: nothing before was meant for it. */
+  #passOver(task: string, first: number): void {
+    if (this.#options.context.program > 1 && this.#knownOf(task) === -1 && first > 0)
+      this.#task.skip(task, first - 1)
+  }
+
   async #foldAgain(folded: FoldedEpochs): Promise<void> {
+    this.#passOver(folded.task, folded.first)
     for await (const item of this.#chains.again(folded)) this.#fold(item)
     this.#folded = []
     this.#foldedCount = 0
@@ -240,7 +248,8 @@ export class MergeDriver {
       if (this.#met.has(task)) continue
       this.#met.add(task)
       const first = await this.#chains.firstOf(task)
-      const known = this.#task.progressOf(task)!.epoch
+      if (first !== undefined) this.#passOver(task, first)
+      const known = this.#knownOf(task)
       if (first !== undefined && first > known + 1) throw mergeGap(task, known, first)
       await this.#readOn(task)
     }

@@ -271,7 +271,8 @@ class PipelineRun {
   async #markerElsewhere(path: string, appId: string): Promise<number> {
     // Only its log is read, for which its columns do not matter.
     const options = { compression: 'none', rowGroupRows: 1, fileRowsMax: 1, dictionary: [] } as const
-    const log = this.#bindings.format.open({ path, fields: [], partitionBy: [], options })
+    const fields = [{ name: 'any', type: { kind: 'boolean' }, nullable: true }] as const
+    const log = this.#bindings.format.open({ path, fields, partitionBy: [], options })
     const { txn } = await retrying(this.#retry, `read the log of ${path}`, () => log.refresh())
     return txn.get(appId) ?? -1
   }
