@@ -1,5 +1,6 @@
 import type { Decimal } from '../columns/decimal.ts'
 import type { AvroTypeText, KindOfType, ValueOfType } from './avro-type.ts'
+import { given } from './given.ts'
 import type { AnyKind, At, NumericKind, OrderedKind, PathOf, ScalarKind, SumKind } from './kinds.ts'
 import type { AggregateSpec } from './node.ts'
 
@@ -157,14 +158,22 @@ export const aggregators: Aggregators<unknown> = {
   quantiles: (field, qs, { accuracy = ACCURACY_DEFAULT } = {}) => ({
     spec: { kind: 'quantiles', field, qs: Array.isArray(qs) ? [...qs] : qs, accuracy },
   }),
-  topK: (field: string, { k, by }: { k: number; by: string }) => ({ spec: { kind: 'top-k', field, by, k } }),
-  mostFrequent: (field: string, { k, distinctMax = DISTINCT_MAX_DEFAULT }: MostFrequentOptions) => ({
-    spec: { kind: 'most-frequent', field, k, distinctMax },
-  }),
-  collect: (field: string, { max }: { max: number }) => ({ spec: { kind: 'collect', field, max } }),
-  custom: ({ type, init, add, merge, result }) => ({
-    spec: { kind: 'custom', field: null, type, init, add, merge, result },
-  }),
+  topK: (field: string, options: { k: number; by: string }) => {
+    const { k, by } = given(options) as typeof options
+    return { spec: { kind: 'top-k', field, by, k } }
+  },
+  mostFrequent: (field: string, options: MostFrequentOptions) => {
+    const { k, distinctMax = DISTINCT_MAX_DEFAULT } = given(options) as MostFrequentOptions
+    return { spec: { kind: 'most-frequent', field, k, distinctMax } }
+  },
+  collect: (field: string, options: { max: number }) => {
+    const { max } = given(options) as typeof options
+    return { spec: { kind: 'collect', field, max } }
+  },
+  custom: (aggregate) => {
+    const { type, init, add, merge, result } = given(aggregate) as typeof aggregate
+    return { spec: { kind: 'custom', field: null, type, init, add, merge, result } }
+  },
 }
 
 /** Columns that every gold table has. */

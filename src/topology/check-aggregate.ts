@@ -3,7 +3,7 @@ import { unreachable } from '../errors.ts'
 import { COLUMN_NAME, checkKeyBy, typeField } from './check-key.ts'
 import { checkCount, requireEventTime } from './check-option.ts'
 import { checkWindow } from './check-window.ts'
-import { findField, isProblem, typeText } from './field-lookup.ts'
+import { anyTypeText, findField, isProblem } from './field-lookup.ts'
 import { keyColumnName } from './key.ts'
 import type { AggregateNode, AggregateSpec, CustomAggregateSpec, NamedAggregate } from './node.ts'
 import { type Problem, problem, shown } from './problem.ts'
@@ -94,8 +94,8 @@ function checkFields(spec: AggregateSpec, row: readonly Field[], step: string): 
   const call = AGGREGATE_CALLS[spec.kind]
   const what =
     refused === by && 'by' in spec
-      ? `${call} by '${spec.by}' is by a ${typeText(refused.type)}`
-      : `${call}('${spec.field}') is of a ${typeText(refused.type)}`
+      ? `${call} by '${spec.by}' is by ${anyTypeText(refused.type)}`
+      : `${call}('${spec.field}') is of ${anyTypeText(refused.type)}`
   return [problem('FIELD_TYPE', step, what, advice.replace(spec.kind, call))]
 }
 

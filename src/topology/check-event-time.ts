@@ -1,6 +1,6 @@
 import type { Field } from '../columns/column-type.ts'
 import { checkDuration, checkFunction } from './check-option.ts'
-import { findField, isProblem, typeText } from './field-lookup.ts'
+import { anyTypeText, findField, isProblem } from './field-lookup.ts'
 import type { SourceNode, WatermarkSpec } from './node.ts'
 import { type Problem, problem, shown } from './problem.ts'
 import { schemaFields } from './table-fields.ts'
@@ -73,6 +73,6 @@ function checkInstant(
   if (isProblem(field)) return [{ ...field, advice }]
   if (candidates.includes(name)) return []
   return [
-    problem('FIELD_TYPE', step, `${option} '${name}' is a ${typeText(field.type)}, not a timestamp`, advice),
+    problem('FIELD_TYPE', step, `${option} '${name}' is ${anyTypeText(field.type)}, not a timestamp`, advice),
   ]
 }

@@ -1,6 +1,6 @@
 import type { Field } from '../columns/column-type.ts'
 import { PipelineError } from '../errors.ts'
-import { findField, isGroupable, isProblem, typeText } from './field-lookup.ts'
+import { anyTypeText, findField, isGroupable, isProblem } from './field-lookup.ts'
 import { keyColumnName } from './key.ts'
 import type { ComputedKeySpec, KeySpec } from './node.ts'
 import { type Problem, problem, shown } from './problem.ts'
@@ -46,7 +46,7 @@ function checkField(key: unknown, fields: readonly Field[], step: string): reado
   const field = findField(fields, key, step)
   if (isProblem(field)) return [field]
   if (isGroupable(field.type)) return []
-  return [problem('FIELD_TYPE', step, `'${key}' is a ${typeText(field.type)}, which cannot be a key`, KEYS)]
+  return [problem('FIELD_TYPE', step, `'${key}' is ${anyTypeText(field.type)}, which cannot be a key`, KEYS)]
 }
 
 function checkComputed({ name, type, of }: ComputedKeySpec, step: string): readonly Problem[] {
@@ -61,7 +61,7 @@ function checkComputed({ name, type, of }: ComputedKeySpec, step: string): reado
   const field = typeField(name, type, step, `the computed key '${name}'`)
   if (isProblem(field)) return [field]
   if (isGroupable(field.type)) return []
-  const what = `the computed key '${name}' is a ${typeText(field.type)}, which cannot be a key`
+  const what = `the computed key '${name}' is ${anyTypeText(field.type)}, which cannot be a key`
   return [problem('FIELD_TYPE', step, what, KEYS)]
 }
 

@@ -1,6 +1,6 @@
 import type { ColumnType, Field } from '../columns/column-type.ts'
 import { unreachable } from '../errors.ts'
-import { findField, isProblem, isRanged, typeText } from './field-lookup.ts'
+import { anyTypeText, findField, isProblem, isRanged } from './field-lookup.ts'
 import type { ExpectRule, Rule } from './node.ts'
 import { type Problem, problem, shown } from './problem.ts'
 
@@ -22,7 +22,7 @@ export function checkRule(
     problem(
       'FIELD_TYPE',
       step,
-      `'${path}' is a ${typeText(field.type)}, and ${name} ${takes}`,
+      `'${path}' is ${anyTypeText(field.type)}, and ${name} ${takes}`,
       'Choose another rule; satisfies() takes any value.',
     ),
   ]

@@ -1,6 +1,6 @@
 import type { ColumnType, Field } from '../columns/column-type.ts'
 import { checkName } from './check-option.ts'
-import { isPartitionable, isProblem, typeText, findField } from './field-lookup.ts'
+import { anyTypeText, findField, isPartitionable, isProblem } from './field-lookup.ts'
 import type { PartitionSpec, TableNode } from './node.ts'
 import { type Problem, problem, shown, tablePath } from './problem.ts'
 import { tableFields } from './table-fields.ts'
@@ -81,7 +81,12 @@ function checkPartition(by: PartitionSpec, fields: readonly Field[], path: strin
   }
   if (refused === null) return []
   return [
-    problem('FIELD_TYPE', path, `cannot be partitioned by '${by.field}', a ${typeText(field.type)}`, refused),
+    problem(
+      'FIELD_TYPE',
+      path,
+      `cannot be partitioned by '${by.field}', ${anyTypeText(field.type)}`,
+      refused,
+    ),
   ]
 }
 
@@ -115,7 +120,7 @@ function checkDictionary(table: TableNode, fields: readonly Field[], path: strin
       problem(
         'FIELD_TYPE',
         path,
-        `'${name}' is a ${typeText(field.type)} and has no dictionary`,
+        `'${name}' is ${anyTypeText(field.type)} and has no dictionary`,
         'Name columns of strings and numbers that repeat.',
       ),
     ]

@@ -28,5 +28,21 @@ export function checkTopic(topic: TopicNode): readonly Problem[] {
       ),
     )
   }
+  if (kind === 'unique') problems.push(...checkKey(topic))
   return problems
+}
+
+/** The key of a record is made of columns. */
+function checkKey(topic: TopicNode): readonly Problem[] {
+  const by = topic.input.kind === 'unique' ? topic.input.by : []
+  return by
+    .filter((path) => path.includes('.'))
+    .map((path) =>
+      problem(
+        'INVALID_OPTION',
+        topicPath(topic),
+        `cannot be keyed by '${path}', which is not a column of its own`,
+        'Bring it to the top level in a map step before unique().',
+      ),
+    )
 }

@@ -1,7 +1,7 @@
 import { unreachable } from '../errors.ts'
 import type { Field } from '../columns/column-type.ts'
 import { checkCount, checkDuration, checkLatePolicy } from './check-option.ts'
-import { findField, isProblem, typeText } from './field-lookup.ts'
+import { anyTypeText, findField, isProblem } from './field-lookup.ts'
 import type { AggregateNode, CalendarSpec, HoppingSpec, ResultNode, RowNode, WindowSpec } from './node.ts'
 import { type Problem, problem, shown } from './problem.ts'
 import { isResult } from './table-fields.ts'
@@ -142,7 +142,7 @@ function checkGapField(path: string, fields: readonly Field[], step: string): re
   const field = findField(fields, path, step)
   if (isProblem(field)) return [field]
   if (field.type.kind === 'int32' || field.type.kind === 'int64') return []
-  const what = `gapField '${path}' is a ${typeText(field.type)}, and a gap is a number of milliseconds`
+  const what = `gapField '${path}' is ${anyTypeText(field.type)}, and a gap is a number of milliseconds`
   return [problem('FIELD_TYPE', step, what, 'Name an int or a long; make one in a map step.')]
 }
 

@@ -4,7 +4,16 @@ import { describeRule } from './describe-rule.ts'
 import { describeKeys, LATE, latenessText, windowDetails } from './describe-window.ts'
 import { formatDuration } from './duration.ts'
 import { keyColumnName } from './key.ts'
-import type { ResultNode, RowNode, SourceNode, TableNode, TopicNode, WatermarkSpec } from './node.ts'
+import type {
+  AggregateNode,
+  ResultNode,
+  RowNode,
+  SourceNode,
+  TableNode,
+  TopicNode,
+  UniqueNode,
+  WatermarkSpec,
+} from './node.ts'
 import { countText } from './number-text.ts'
 import { tablePath, topicPath } from './problem.ts'
 import { schemaFields } from './table-fields.ts'
@@ -109,9 +118,13 @@ export function tableTitle(table: TableNode): string {
 export function topicTitle(topic: TopicNode): string {
   let { input } = topic
   while (input.kind === 'having') input = input.input
-  const keys =
-    input.kind === 'unique' ? input.by : [...input.keyBy.map(keyColumnName), 'window_start', 'window_end']
-  return `${topicPath(topic)}, keyed by ${keys.join(', ')}`
+  return `${topicPath(topic)}, keyed by ${recordKey(input).join(', ')}`
+}
+
+function recordKey(input: AggregateNode | UniqueNode): readonly string[] {
+  if (input.kind === 'unique') return input.by
+  const number = input.window.kind === 'count' ? ['window_number'] : []
+  return [...input.keyBy.map(keyColumnName), 'window_start', 'window_end', ...number]
 }
 
 function schemaTitle(avro: unknown): string {

@@ -76,6 +76,12 @@ export function typeText(type: ColumnType): string {
   }
 }
 
+/** 'an int', 'a string'. */
+export function anyTypeText(type: ColumnType): string {
+  const text = typeText(type)
+  return `${/^[aeio]/.test(text) ? 'an' : 'a'} ${text}`
+}
+
 const GROUPABLE: ReadonlySet<ColumnKind> = new Set<ColumnKind>([
   'string',
   'int32',

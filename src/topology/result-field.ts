@@ -2,7 +2,7 @@ import { fieldsOf } from '../avro/fields.ts'
 import { parseAvroSchema } from '../avro/schema-model.ts'
 import type { ColumnType, Field } from '../columns/column-type.ts'
 import { PipelineError, assert, unreachable } from '../errors.ts'
-import { isNumeric, isOrdered, isScalar, typeText } from './field-lookup.ts'
+import { anyTypeText, isNumeric, isOrdered, isScalar } from './field-lookup.ts'
 import type { AggregateSpec, NamedAggregate } from './node.ts'
 
 /** The fields that an aggregate reads: null where it takes none. */
@@ -24,7 +24,7 @@ export function resultFieldOf(aggregate: NamedAggregate, fields: AggregateFields
   const refusal = aggregateRefusal(spec, fields)
   if (refusal !== null) {
     const { refused, advice } = refusal
-    const what = `${spec.kind} of field ${refused.name}, a ${typeText(refused.type)}, has no meaning`
+    const what = `${spec.kind} of field ${refused.name}, ${anyTypeText(refused.type)}, has no meaning`
     throw new PipelineError('AGGREGATE_TYPE', `aggregate ${name}: ${what}`, { advice })
   }
   switch (spec.kind) {

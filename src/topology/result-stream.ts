@@ -7,6 +7,7 @@ import {
   type ValuesOfColumns,
 } from './aggregate.ts'
 import { checkStep } from './check-step.ts'
+import { given } from './given.ts'
 import { type KeyKinds, type KeyOf, type KeyRow, keySpecs } from './key.ts'
 import type {
   AggregateNode,
@@ -129,10 +130,10 @@ export function windowed<Row, Kinds, Key, Late extends LatePolicy>(
   input: RowNode | ResultNode,
   keyBy: readonly KeySpec[],
   window: WindowSpec,
-  options: Partial<WindowOptions> = {},
+  options: Partial<WindowOptions> | null | undefined,
 ): WindowedStream<Row, Kinds, Key, WindowSpec, Late> {
-  const { allowedLateness, late } = withDefaults(input, window, options)
-  const trigger = triggerOf(options)
+  const { allowedLateness, late } = withDefaults(input, window, given(options))
+  const trigger = triggerOf(given(options))
   return {
     aggregate: (name, columns) =>
       aggregateStream({

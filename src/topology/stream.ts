@@ -1,5 +1,6 @@
 import { checkStep } from './check-step.ts'
 import type { Duration } from './duration.ts'
+import { given } from './given.ts'
 import { type KeyOf, keySpecs } from './key.ts'
 import type { FieldOf, GroupableKind, InstantKind, PathOf } from './kinds.ts'
 import type {
@@ -142,18 +143,22 @@ function rowStream<Row, Kinds>(node: RowNode): RowStream<Row, Kinds> {
     expect: (name, rules) => next({ kind: 'expect', name, input: node, rules: ruleList(rules) }),
     filter: (name, predicate) => next({ kind: 'filter', name, input: node, predicate }),
     map: (name, schema, transform) => next({ kind: 'map', name, input: node, schema, transform }),
-    dedupe: (name, { by, within }) =>
-      next({ kind: 'dedupe', name, input: node, by: fieldList(by), withinMs: within }),
-    unique: (name, { by, within, allowedLateness, late }) =>
-      uniqueStream({
+    dedupe: (name, options) => {
+      const { by, within } = given(options)
+      return next({ kind: 'dedupe', name, input: node, by: fieldList(by), withinMs: within as Duration })
+    },
+    unique: (name, options) => {
+      const { by, within, allowedLateness, late } = given(options)
+      return uniqueStream({
         kind: 'unique',
         name,
         input: node,
         by: fieldList(by),
-        withinMs: within,
-        allowedLatenessMs: allowedLateness,
+        withinMs: within as Duration,
+        allowedLatenessMs: allowedLateness as Duration,
         late: late ?? 'dead-letter',
-      }),
+      })
+    },
     keyBy: (...keys) => keyedStream(node, keySpecs(keys)),
   }
 }
@@ -178,8 +183,9 @@ function keyedStream<Row, Kinds, Key>(
   } as KeyedStream<Row, Kinds, Key>
 }
 
-function fieldList(by: string | readonly string[]): readonly string[] {
-  return Array.isArray(by) ? [...by] : [by as string]
+/** One field or several. What is no list is kept for the checks. */
+function fieldList(by: unknown): readonly string[] {
+  return Array.isArray(by) ? [...(by as readonly string[])] : [by as string]
 }
 
 function ruleList(rules: object): readonly ExpectRule[] {

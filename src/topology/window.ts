@@ -1,4 +1,5 @@
 import { type Duration, millis } from './duration.ts'
+import { given } from './given.ts'
 import type { OrNull, PathOf } from './kinds.ts'
 import type {
   CalendarSpec,
@@ -54,8 +55,9 @@ export interface HoppingOptions extends TumblingOptions {
 }
 
 /** Windows [start, start + size) that overlap: one begins at each multiple of `every`. */
-export function hopping(size: Duration, { every, offset }: HoppingOptions): HoppingSpec {
-  return { kind: 'hopping', sizeMs: size, hopMs: every, offsetMs: offset ?? millis(0) }
+export function hopping(size: Duration, options: HoppingOptions): HoppingSpec {
+  const { every, offset } = given(options)
+  return { kind: 'hopping', sizeMs: size, hopMs: every as Duration, offsetMs: offset ?? millis(0) }
 }
 
 /** A window for each row: the rows of its key in [its event time − size, its event time], both ends included. Rows of one millisecond share theirs. */

@@ -538,7 +538,7 @@ const REFUSED: readonly (readonly [string, () => unknown, string, string, string
     'days of an int',
     () => silver('trips', trips, { partitionBy: day('zone') }),
     'FIELD_TYPE',
-    "'zone', a int",
+    "'zone', an int",
     'day() takes a timestamp or a date',
   ],
   [
