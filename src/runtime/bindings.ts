@@ -9,6 +9,7 @@ import type {
   Source,
   TableFormat,
 } from '../ports.ts'
+import type { SnapshotLimits } from './merge-snapshots.ts'
 import type { RetentionLimits } from './retention.ts'
 
 /** Everything a pipeline is bound to for one run: the same driver runs in production, a replay and the simulator. */
@@ -31,6 +32,8 @@ export interface RunBindings {
   readonly stopWithinMs?: number | null
   /** How many old checkpoint records are kept, and how many are deleted at once. */
   readonly retention?: Partial<RetentionLimits>
+  /** How often the open windows of a merge are written, and how. */
+  readonly snapshots?: Partial<SnapshotLimits>
   /** Begin a new incarnation: the old one is sealed and its files leave the tables. */
   readonly fresh: boolean
   /** Steps that the program has no longer are dropped. Absent: the program is refused then. */

@@ -5,12 +5,23 @@ import { isFilesLine, type LiveFiles } from './live-files.ts'
 import { readLines, stageParts } from './staged-lines.ts'
 import type { TaskContext } from './task-context.ts'
 
-/** The panes are written after so many epochs of the merge … */
-const SNAPSHOT_EVERY_EPOCHS = 16
-/** … and always, and whole, when they are this few. */
-const SMALL_SNAPSHOT_PANES = 256
-/** Each is a request at a restore, and a few words in every record. */
-const CHANGES_MAX = 64
+export interface SnapshotLimits {
+  /** The panes are written after so many epochs of the merge … */
+  readonly everyEpochs: number
+  /** … and always, and whole, when they are this few. */
+  readonly smallPanes: number
+  /** Sets of changes beside a base: each is a request at a restore, and a few words in every record. */
+  readonly changesMax: number
+  /** Of one object. */
+  readonly partBytes: number
+}
+
+export const SNAPSHOTS: SnapshotLimits = {
+  everyEpochs: 16,
+  smallPanes: 256,
+  changesMax: 64,
+  partBytes: 32 * 1024 * 1024,
+}
 
 /**
  * The panes of a merge task at rest: a base, and what has changed since. When the changes have become as large as the base a new one is written, so
@@ -19,13 +30,15 @@ const CHANGES_MAX = 64
 export class MergeSnapshots {
   readonly #context: TaskContext
   readonly #task: string
+  readonly #limits: SnapshotLimits
   #newest: SnapshotRef | null = null
   /** When the base was written; 0 where that is not known. */
   #basePanes = 0
 
-  constructor(context: TaskContext, task: string) {
+  constructor(context: TaskContext, task: string, limits: Partial<SnapshotLimits> = {}) {
     this.#context = context
     this.#task = task
+    this.#limits = { ...SNAPSHOTS, ...limits }
   }
 
   /** Null before the first. */
@@ -36,13 +49,14 @@ export class MergeSnapshots {
   /** What to write with this epoch; null for nothing. */
   due(epoch: number, openPanes: number): 'full' | 'changes' | null {
     const newest = this.#newest
-    if (openPanes <= SMALL_SNAPSHOT_PANES) return 'full'
-    if (epoch - (newest?.epoch ?? -1) < SNAPSHOT_EVERY_EPOCHS) return null
+    const { everyEpochs, smallPanes, changesMax } = this.#limits
+    if (openPanes <= smallPanes) return 'full'
+    if (epoch - (newest?.epoch ?? -1) < everyEpochs) return null
     // A snapshot of before says nothing of its size.
     if (newest?.bytes === undefined || openPanes * 2 < this.#basePanes) return 'full'
     const changes = newest.changes ?? []
     const changedBytes = changes.reduce((sum, { bytes = 0 }) => sum + bytes, 0)
-    return changedBytes >= newest.bytes || changes.length >= CHANGES_MAX ? 'full' : 'changes'
+    return changedBytes >= newest.bytes || changes.length >= changesMax ? 'full' : 'changes'
   }
 
   /** Stages it. The task must stay as it is meanwhile. */
@@ -55,7 +69,7 @@ export class MergeSnapshots {
     const before = this.#newest
     const isChange = kind === 'changes' && before !== null
     const lines = linesOf(kind, task, files, isChange ? before.epoch : -1)
-    const part = await stageParts(this.#context, this.#task, name, 'panes', lines)
+    const part = await stageParts(this.#context, this.#task, name, 'panes', lines, this.#limits.partBytes)
     if (!isChange) this.#basePanes = task.openPanes
     this.#newest = isChange ? withChange(before, part, name.epoch) : { ...part, epoch: name.epoch }
     return this.#newest
@@ -74,12 +88,7 @@ export class MergeSnapshots {
   }
 }
 
-function* linesOf(
-  kind: 'full' | 'changes',
-  task: MergeTask,
-  files: LiveFiles,
-  since: number,
-): Generator<unknown> {
+function* linesOf(kind: 'full' | 'changes', task: MergeTask, files: LiveFiles, since: number): Generator {
   yield* task.snapshot(kind)
   yield files.lineSince(since)
 }

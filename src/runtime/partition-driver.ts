@@ -96,6 +96,7 @@ export class PartitionDriver {
       await this.#run()
       if (this.#failure !== null) throw this.#failure.error
     } finally {
+      this.#options.state.alignment?.leave(this.#options.partition.id)
       this.#scope.release()
       // Also after a failure: epochs that are on their way arrive before the process may end.
       await this.#committer.settled()
@@ -161,7 +162,9 @@ export class PartitionDriver {
 
   async #read(reader: PartitionReader): Promise<void> {
     const { bindings, context, partition, state } = this.#options
+    state.alignment?.observe(partition.id, this.#task.watermarkMs, true)
     for (;;) {
+      await this.#waitForTheSlowest()
       if (this.#scope.isStopping) return this.#cutRest()
       let result: ReadResult | 'stopping'
       try {
@@ -187,7 +190,27 @@ export class PartitionDriver {
         const mayIdle = bindings.source.isBacklog !== true
         if (mayIdle && this.#task.observeQuiet(result.arrivalClockMs, state.firstArrivalMs)) await this.#cut()
       } else await this.#add(result.batch)
+      state.alignment?.observe(partition.id, this.#task.watermarkMs, result.kind === 'records')
       if (this.#isOld()) await this.#cut()
+    }
+  }
+
+  /** Where the program says how far partitions may be from each other. Meanwhile the open epoch is cut when it is old. */
+  async #waitForTheSlowest(): Promise<void> {
+    const { partition, state, context } = this.#options
+    const { alignment } = state
+    if (alignment === null) return
+    const { everyMs } = this.#limits
+    while (alignment.isAhead(partition.id) && !this.#scope.isStopping) {
+      const changed = alignment.changed()
+      if (everyMs === null || this.#task.records === 0) await this.#scope.orStop(changed)
+      else {
+        const over = new AbortController()
+        const dueMs = Math.max(this.#epochStartMs + everyMs - context.clock.nowMs(), 0)
+        await this.#scope.orStop(Promise.race([changed, context.clock.sleep(dueMs, over.signal)]))
+        over.abort()
+        if (this.#isOld()) await this.#cut()
+      }
     }
   }
 

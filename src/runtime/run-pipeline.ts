@@ -56,7 +56,7 @@ class PipelineRun {
     this.#bindings = bindings
     this.#rules = rules
     this.#runId = entropy.nonce()
-    this.#state = new RunState(onProgress)
+    this.#state = new RunState(onProgress, spec.source.watermark?.alignWithinMs ?? null)
     this.#retry = {
       clock,
       entropy,

@@ -1,4 +1,5 @@
 import type { EpochLimits, PartitionTask } from '../engine/partition-task.ts'
+import { Alignment } from './alignment.ts'
 import type { RunProgress } from './bindings.ts'
 import { StopScope } from './stop-scope.ts'
 
@@ -19,14 +20,17 @@ export class RunState {
   readonly #deadLettersBefore = new Map<string, number>()
   /** Of the run: the scopes of its tasks lie in it. */
   readonly scope = new StopScope()
+  /** Null where partitions may run as far ahead of each other as they like. */
+  readonly alignment: Alignment | null
   #failure: { readonly error: unknown } | null = null
   #records = 0
   #recordsBefore = 0
   firstArrivalMs = Infinity
   arrivalClockMs = -Infinity
 
-  constructor(onProgress: ((progress: RunProgress) => void) | null) {
+  constructor(onProgress: ((progress: RunProgress) => void) | null, alignWithinMs: number | null = null) {
     this.#onProgress = onProgress
+    this.alignment = alignWithinMs === null ? null : new Alignment(alignWithinMs)
   }
 
   get isStopping(): boolean {

@@ -17,11 +17,8 @@ export function encodeLines(values: Iterable<unknown>): Uint8Array {
   )
 }
 
-/** Of one object of a snapshot. */
-const PART_BYTES = 32 * 1024 * 1024
-
 /** The lines in bodies of about `partBytes`, made one at a time: all of them together may not fit the memory. At least one, which may be empty. */
-export function* encodeParts(values: Iterable<unknown>, partBytes = PART_BYTES): Generator<Uint8Array> {
+export function* encodeParts(values: Iterable<unknown>, partBytes: number): Generator<Uint8Array> {
   const encoder = new TextEncoder()
   let lines: Uint8Array[] = []
   let bytes = 0
@@ -97,12 +94,13 @@ export async function stageParts(
   name: StagedName,
   kind: string,
   values: Iterable<unknown>,
+  partBytes: number,
 ): Promise<SnapshotPart> {
   const key = context.keys.staged(task, nameOf(context, name), kind)
   let parts = 0
   let bytes = 0
   let underWay: Promise<void> = Promise.resolve()
-  for (const body of encodeParts(values)) {
+  for (const body of encodeParts(values, partBytes)) {
     await underWay
     underWay = putStaged(context, partKey(key, parts), body)
     underWay.catch(() => {})

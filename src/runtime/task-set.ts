@@ -15,6 +15,7 @@ import { PartitionDriver } from './partition-driver.ts'
 import { Retention } from './retention.ts'
 import type { RunState } from './run-state.ts'
 import { rememberedSchemas } from './schema-memory.ts'
+import { watchOthers } from './others-watch.ts'
 import { StopScope } from './stop-scope.ts'
 import type { TaskContext } from './task-context.ts'
 import { TaskFeeds } from './task-feeds.ts'
@@ -47,6 +48,9 @@ export class TaskSet {
   readonly #merges = new Map<string, RunningTask>()
   readonly #totals = new Map<string, Totals>()
   readonly #ended = new Set<string>()
+  /** Looks at what other processes run. */
+  readonly #watching = new StopScope()
+  #watch: Promise<void> | null = null
   #all: readonly SourcePartition[] = []
   #epochs = 0
 
@@ -103,6 +107,7 @@ export class TaskSet {
       if (assignment.mergeTasks.includes(task)) this.#startMerge(task)
     // Partitions that the source has got since hold the watermark from now on.
     this.#feeds.wake()
+    this.#watch ??= this.#watchOthers()
   }
 
   /** Resolves when these tasks have recorded and published what they had, and are let go. */
@@ -125,10 +130,17 @@ export class TaskSet {
     await Promise.all([...this.#partitions.values()].map(({ done }) => done))
     for (let stage = 0; stage < plan.stages; stage++) {
       this.#feeds.close(stage)
-      const tasks = mergeTasksOfStage(plan, stage)
-      await Promise.all(tasks.map((task) => this.#merges.get(task)?.done))
+      for (const task of mergeTasksOfStage(plan, stage)) await this.#merges.get(task)?.done
     }
-    await Promise.all([this.#sweeper.settled(), this.#retention.settled()])
+    this.#watching.stop()
+    await Promise.all([this.#sweeper.settled(), this.#retention.settled(), this.#watch])
+  }
+
+  async #watchOthers(): Promise<void> {
+    const { context, membership, state } = this.#options
+    const [merge] = this.mergeTasks
+    if (state.alignment === null || membership === null || merge === undefined) return
+    await watchOthers(context, merge, state.alignment, (id) => this.#partitions.has(id), this.#watching)
   }
 
   async #release(tasks: Map<string, RunningTask>, id: string): Promise<void> {
@@ -248,6 +260,7 @@ export class TaskSet {
       scope,
       everyMs: membership === null ? null : (bindings.flush.everyMs ?? 0),
       isLive: bindings.flush.everyMs !== null,
+      snapshots: bindings.snapshots,
       published: () => this.#retention.published(task),
     }
     let where: string | null = null

@@ -36,5 +36,5 @@ it('makes parts of whole lines, one at a time, and at least one', () => {
   expect([...decodeLines(parts.next().value as Uint8Array)]).toEqual([0, 1, 2])
   expect(made).toBeLessThan(5)
   expect([...parts].flatMap((body) => [...decodeLines(body)])).toEqual([3, 4, 5, 6, 7, 8, 9])
-  expect([...encodeParts([])].map((body) => body.length)).toEqual([0])
+  expect([...encodeParts([], 6)].map((body) => body.length)).toEqual([0])
 })
