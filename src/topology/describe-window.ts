@@ -1,7 +1,7 @@
 import { unreachable } from '../errors.ts'
 import { describeAggregate } from './describe-aggregate.ts'
 import { formatDuration } from './duration.ts'
-import type { AggregateNode, KeySpec, LatePolicy, TriggerSpec, WindowSpec } from './node.ts'
+import type { AggregateNode, KeySpec, LatePolicy, ResultNode, TriggerSpec, WindowSpec } from './node.ts'
 import { countText } from './number-text.ts'
 import { shown } from './problem.ts'
 import { isResult } from './table-fields.ts'
@@ -16,12 +16,18 @@ export function describeKeys(keys: readonly KeySpec[]): string {
 export function windowDetails(node: AggregateNode): readonly string[] {
   const { input, window, trigger } = node
   return [
-    ...(isResult(input) ? [`over the results of ${input.name}, each once, when it is final`] : []),
+    ...(isResult(input) ? [overText(input)] : []),
     describeWindow(window),
     ...(trigger === undefined ? [] : earlyText(trigger)),
     resultText(node),
     ...node.aggregates.map(describeAggregate),
   ]
+}
+
+function overText({ kind, name }: ResultNode): string {
+  return kind === 'unique'
+    ? `over the rows of ${name}`
+    : `over the results of ${name}, each once, when it is final`
 }
 
 function describeWindow(window: WindowSpec): string {
@@ -67,7 +73,7 @@ function earlyText({ earlyEveryMs, earlyEveryRows }: TriggerSpec): readonly stri
 function resultText({ input, window, trigger, allowedLatenessMs, late }: AggregateNode): string {
   if (window.kind === 'global') return 'result at the end of a recording; no row is late'
   const end = `the end${latenessText(allowedLatenessMs)}`
-  const laterRows = isResult(input) ? 'results revised after that: counted' : `later rows: ${LATE[late]}`
+  const laterRows = isResult(input) ? 'what comes after that: counted' : `later rows: ${LATE[late]}`
   if (window.kind === 'count') {
     return `rows are counted when the watermark reaches their event time${latenessText(allowedLatenessMs)}; ${laterRows}`
   }

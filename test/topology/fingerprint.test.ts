@@ -17,6 +17,8 @@ import {
 import { describe, expect, test } from 'vitest'
 import { Trip } from '../../schemas/trip.ts'
 import { diffFingerprints, fingerprintOf } from '../../src/topology/fingerprint.ts'
+import type { AggregateNode, SourceNode } from '../../src/topology/node.ts'
+import { rides } from './rides.ts'
 import { taxi } from './trips.ts'
 
 interface Variant {
@@ -78,6 +80,17 @@ function edited(
   const avro = structuredClone(Trip.avro) as Parameters<typeof edit>[0]
   edit(avro)
   return avro
+}
+
+/** The same program over another source. */
+function replaced(spec: PipelineSpec, source: SourceNode): PipelineSpec {
+  const nodes = new Map<unknown, unknown>([[spec.source, source]])
+  const copy = (node: { readonly input?: unknown }): unknown => {
+    if (!nodes.has(node)) nodes.set(node, { ...node, input: copy(node.input as typeof node) })
+    return nodes.get(node)
+  }
+  const [tables, topics] = [spec.tables.map(copy), (spec.topics ?? []).map(copy)]
+  return { ...spec, source, tables, topics } as PipelineSpec
 }
 
 describe('a fingerprint', () => {
@@ -147,6 +160,86 @@ describe('a fingerprint', () => {
     const after = fingerprintOf(program({ rule: atLeast(1) })).steps
     const differing = Object.keys(before).filter((step) => before[step] !== after[step])
     expect(differing).toEqual(['sane', 'paid', 'counts', 'silver/trips', 'gold/counts'])
+  })
+
+  test('says what a changed step was and is', () => {
+    const before = fingerprintOf(program())
+    const after = fingerprintOf(program({ size: 2, predicate: (row) => row.total > 1, rule: atLeast(1) }))
+    expect(diffFingerprints(before, after)).toEqual([
+      {
+        step: 'counts',
+        kind: 'changed',
+        was: ['tumbling windows of 1 min'],
+        is: ['tumbling windows of 2 min'],
+      },
+      {
+        step: 'paid',
+        kind: 'changed',
+        was: [expect.stringMatching(/^predicate: .*0/)],
+        is: [expect.stringMatching(/^predicate: .*1/)],
+      },
+      { step: 'sane', kind: 'changed', was: ['fare at least 0'], is: ['fare at least 1'] },
+    ])
+  })
+
+  test('says only that a step has changed where a lake of before has no texts', () => {
+    const { pipeline: whole, steps } = fingerprintOf(program())
+    const changed = diffFingerprints({ pipeline: whole, steps }, fingerprintOf(program({ size: 2 })))
+    expect(changed).toEqual([{ step: 'counts', kind: 'changed' }])
+  })
+
+  test('has an entry for results and what is over them, and none for alignment, limits and merge tasks', () => {
+    const { steps } = fingerprintOf(rides())
+    expect(Object.keys(steps).join(' ')).toBe(
+      'trips once zone_hours busy best visits recent batches total ' +
+        'silver/once silver/late gold/zone_hours gold/busy gold/best gold/visits gold/recent gold/batches gold/total ' +
+        'topic/busy-zones topic/batches topic/trips-once',
+    )
+    const spec = rides()
+    const { alignWithinMs: _, ...watermark } = spec.source.watermark!
+    const plain = replaced(spec, { ...spec.source, watermark })
+    expect(fingerprintOf({ ...plain, mergeParallelism: 1, limits: {} }).steps).toEqual(steps)
+  })
+
+  test.each<[string, (node: AggregateNode) => AggregateNode, readonly string[]]>([
+    [
+      'a trigger',
+      ({ trigger: _, ...node }) => node,
+      ['early results of windows that have changed, every 10 s of arrival time or 1,000 rows'],
+    ],
+    [
+      'a computed key',
+      (node) => ({ ...node, keyBy: ['zone', { name: 'hour_of_day', type: 'int', of: () => 7 }] }),
+      [expect.stringMatching(/^hour_of_day\.of: .*getUTCHours/)],
+    ],
+    [
+      'a function of an aggregate',
+      (node) => ({
+        ...node,
+        aggregates: node.aggregates.map(({ name, spec }) =>
+          spec.kind === 'custom' ? { name, spec: { ...spec, init: () => 1 } } : { name, spec },
+        ),
+      }),
+      [expect.stringMatching(/^miles\.init: .*0/)],
+    ],
+    [
+      'an option of an aggregate',
+      (node) => ({
+        ...node,
+        aggregates: node.aggregates.map(({ name, spec }) =>
+          spec.kind === 'count-distinct' ? { name, spec: { ...spec, exactMax: 5 } } : { name, spec },
+        ),
+      }),
+      [expect.stringContaining('exact up to 1,000 values')],
+    ],
+  ])('tells that %s of a window changed', (_what, edit, was) => {
+    const before = rides()
+    const table = before.tables.find(({ name }) => name === 'zone_hours')!
+    const one = (input: AggregateNode) => ({ ...before, tables: [{ ...table, input }], topics: [] })
+    const node = table.input as AggregateNode
+    const changes = diffFingerprints(fingerprintOf(one(node)), fingerprintOf(one(edit(node))))
+    expect(changes.map(({ step, kind }) => `${step} ${kind}`)).toEqual(['zone_hours changed'])
+    expect(changes[0]!.was).toEqual(expect.arrayContaining([...was]))
   })
 
   test('names what was removed', () => {

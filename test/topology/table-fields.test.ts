@@ -13,6 +13,16 @@ import { expect, test } from 'vitest'
 import { compilePlan, tableShapesOf } from '../../src/engine/plan.ts'
 import { tableFields } from '../../src/topology/table-fields.ts'
 import { EveryType } from '../codegen/golden/every-type.ts'
+import { rides } from './rides.ts'
+
+test('so they are for every kind of window and aggregate', () => {
+  const spec = rides()
+  const shapes = tableShapesOf(compilePlan(spec, ['topic']))
+  const written = Object.fromEntries(shapes.map(({ path, fields }) => [path, fields]))
+  for (const table of spec.tables) {
+    expect(tableFields(table)).toEqual(written[`${table.layer}/${table.name}`])
+  }
+})
 
 // The description and the checks of a program speak of columns before there is an engine: they must be the same.
 test('the columns that a program is told about are those that the engine writes', () => {
