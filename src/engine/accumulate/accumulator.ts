@@ -1,14 +1,18 @@
 import type { Column } from '../../columns/column.ts'
-import type { Field } from '../../columns/column-type.ts'
+import type { ColumnType, Field } from '../../columns/column-type.ts'
 import { assert, unreachable } from '../../errors.ts'
 import type { NamedAggregate } from '../../topology/node.ts'
 import { resultFieldOf } from '../../topology/result-field.ts'
 import type { AggregateFields as AccumulatorFields } from '../../topology/result-field.ts'
 import { BinaryExtremum } from './binary-extremum.ts'
+import { ConditionalCount } from './conditional-count.ts'
 import { DoubleExtremum } from './double-extremum.ts'
 import { DoubleSum } from './double-sum.ts'
 import { createLargeAccumulator } from './large-state.ts'
+import { PlacedValue } from './placed-value.ts'
+import { RankedValue } from './ranked-value.ts'
 import { RowCount } from './row-count.ts'
+import { Variance } from './variance.ts'
 import { WordExtremum } from './word-extremum.ts'
 import { WordSum } from './word-sum.ts'
 import { wordsPerValue } from './words.ts'
@@ -84,14 +88,22 @@ export function createAccumulator(aggregate: NamedAggregate, fields: Accumulator
     case 'avg':
     case 'min':
     case 'max':
-      return createNumeric(spec.kind, resultField, fields)
+      return createNumeric(spec.kind, resultField, inputOf(aggregate, fields).type)
     case 'count-if':
+      return new ConditionalCount({ resultField, rowFields: fields.row, predicate: spec.predicate })
     case 'variance':
-    case 'stddev':
+    case 'stddev': {
+      const type = inputOf(aggregate, fields).type
+      const scale = type.kind === 'decimal' ? type.scale : 0
+      return new Variance({ resultField, result: spec.kind, of: spec.of, scale })
+    }
     case 'first':
     case 'last':
+      return new PlacedValue(resultField, spec.kind)
     case 'min-by':
     case 'max-by':
+      assert(fields.by !== null, `aggregate ${aggregate.name} has no field to go by`)
+      return new RankedValue({ resultField, by: fields.by, kind: spec.kind })
     case 'count-distinct':
     case 'quantile':
     case 'quantiles':
@@ -108,10 +120,8 @@ export function createAccumulator(aggregate: NamedAggregate, fields: Accumulator
 function createNumeric(
   kind: 'sum' | 'avg' | 'min' | 'max',
   resultField: Field,
-  fields: AccumulatorFields,
+  type: ColumnType,
 ): Accumulator {
-  assert(fields.input !== null, `aggregate ${resultField.name} has no input field`)
-  const type = fields.input.type
   const words = wordsPerValue(type)
   if (kind === 'sum' || kind === 'avg') {
     if (words === 0) return new DoubleSum({ resultField, result: kind })
@@ -121,4 +131,9 @@ function createNumeric(
   if (words !== 0) return new WordExtremum({ resultField, extremum: kind, words })
   if (type.kind === 'float32' || type.kind === 'float64') return new DoubleExtremum(resultField, kind)
   return new BinaryExtremum(resultField, kind)
+}
+
+function inputOf({ name }: NamedAggregate, { input }: AccumulatorFields): Field {
+  assert(input !== null, `aggregate ${name} has no input field`)
+  return input
 }

@@ -45,6 +45,45 @@ export function nearest(exact: Fraction): number {
   return new Float64Array(new BigUint64Array([pattern]).buffer)[0]!
 }
 
+export function times(a: Fraction, b: Fraction): Fraction {
+  return { numerator: a.numerator * b.numerator, denominator: a.denominator * b.denominator }
+}
+
+/** The double nearest to the square root, found as `nearest` does, by the squares of doubles. */
+export function nearestRoot(exact: Fraction): number {
+  let low = 0n
+  let high = 0x7ff0_0000_0000_0000n
+  const squared = (value: Fraction): Fraction => times(value, value)
+  while (high - low > 1n) {
+    const middle = (low + high) / 2n
+    if (compare(squared(magnitudeOf(middle)), exact) <= 0) low = middle
+    else high = middle
+  }
+  const quadruple = { numerator: exact.numerator * 4n, denominator: exact.denominator }
+  const side = compare(quadruple, squared(plus(magnitudeOf(low), magnitudeOf(high))))
+  const pattern = side < 0 || (side === 0 && low % 2n === 0n) ? low : high
+  return new Float64Array(new BigUint64Array([pattern]).buffer)[0]!
+}
+
+/**
+ * By the definition: the mean of the squares of the distances from the mean. Null where there is none. Of the values' denominators the
+ * greatest is a multiple of each.
+ */
+export function exactVariance(values: readonly Fraction[], of: 'sample' | 'population'): Fraction | null {
+  const divisor = of === 'sample' ? values.length - 1 : values.length
+  if (divisor <= 0) return null
+  const unit = values.reduce(
+    (greatest, value) => (value.denominator > greatest ? value.denominator : greatest),
+    1n,
+  )
+  const units = values.map((value) => value.numerator * (unit / value.denominator))
+  const count = BigInt(values.length)
+  const sum = units.reduce((a, b) => a + b)
+  // Distances, and the mean, are in units of unit × count.
+  const squares = units.map((value) => (value * count - sum) ** 2n).reduce((a, b) => a + b)
+  return { numerator: squares, denominator: (unit * count) ** 2n * BigInt(divisor) }
+}
+
 /** What Python's math.fsum would give if nothing overflowed, with the rules for special values. */
 export function exactSum(values: readonly number[]): number {
   const special = values.filter((value) => !Number.isFinite(value))
