@@ -1,6 +1,7 @@
 import { assert, unreachable } from '../errors.ts'
 import type { MergeWindow, MergeWindowOptions } from './merge-window.ts'
 import { PaneMergeWindow } from './pane-merge-window.ts'
+import { SessionMergeWindow } from './session-merge-window.ts'
 
 /** The merge's side of a result. */
 export function createMergeWindow(options: MergeWindowOptions): MergeWindow {
@@ -13,6 +14,7 @@ export function createMergeWindow(options: MergeWindowOptions): MergeWindow {
     case 'global':
       return new PaneMergeWindow(options, node.window)
     case 'session':
+      return new SessionMergeWindow(options, node)
     case 'sliding':
     case 'count':
       assert(false, `${node.name}: ${node.window.kind}`)

@@ -6,7 +6,6 @@ export interface SessionPartialJson extends KeyedStatesJson {
   readonly endsMs: readonly number[]
   /** Null: none. */
   readonly floorsMs: readonly (number | null)[]
-  readonly rows: readonly number[]
 }
 
 /** JSON has no infinities. */

@@ -16,7 +16,6 @@ export class SessionSegments implements SegmentList {
   #startsMs = new Float64Array(64)
   #endsMs = new Float64Array(64)
   #floorsMs = new Float64Array(64)
-  #rows = new Int32Array(64)
   #size = 0
   /** Pairs (from, into) of which the panes are still to be put together. */
   #joined: number[] = []
@@ -37,7 +36,6 @@ export class SessionSegments implements SegmentList {
     this.#startsMs[segment] = startMs
     this.#endsMs[segment] = endMs
     this.#floorsMs[segment] = floorMs
-    this.#rows[segment] = 0
     return segment
   }
 
@@ -48,13 +46,8 @@ export class SessionSegments implements SegmentList {
 
   join(from: number, into: number): void {
     this.extend(into, this.#startsMs[from]!, this.#endsMs[from]!)
-    this.#rows[into]! += this.#rows[from]!
     this.#keyIds[from] = NO_KEY
     this.#joined.push(from, into)
-  }
-
-  countRow(segment: number): void {
-    this.#rows[segment]!++
   }
 
   /** Room for the panes of all segments. */
@@ -90,7 +83,6 @@ export class SessionSegments implements SegmentList {
             floorsMs: segments.map((segment) =>
               floorToJson(this.#floorIsStart ? this.#startsMs[segment]! : this.#floorsMs[segment]!),
             ),
-            rows: segments.map((segment) => this.#rows[segment]!),
             states: statesJson(this.#accumulators, segments),
           },
     )
@@ -111,6 +103,5 @@ export class SessionSegments implements SegmentList {
     this.#startsMs = grownFloat64(this.#startsMs, segments)
     this.#endsMs = grownFloat64(this.#endsMs, segments)
     this.#floorsMs = grownFloat64(this.#floorsMs, segments)
-    this.#rows = grownInt32(this.#rows, segments)
   }
 }

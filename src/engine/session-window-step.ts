@@ -136,10 +136,7 @@ export class SessionWindowStep implements WindowStep {
 
   #add(keyId: number, row: number, endMs: number): number {
     const segment = this.#sessions.add(keyId, this.#timeOf(row), endMs, this.#watermarkOf(row))
-    if (segment >= 0) {
-      this.#segments.countRow(segment)
-      this.#keys.touch(keyId)
-    }
+    if (segment >= 0) this.#keys.touch(keyId)
     return segment
   }
 
