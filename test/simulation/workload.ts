@@ -1,7 +1,9 @@
 import { Prng } from '../../src/testing/simulation/prng.ts'
 import type { SimPartition } from '../../src/testing/simulation/sim-source.ts'
+import { isResult } from '../../src/testing/simulation/verify-results.ts'
 import type { OraclePartition, OracleRecord, Row } from '../../src/testing/oracle/oracle.ts'
-import type { PipelineSpec, TopicNode } from '../../src/topology/node.ts'
+import type { PipelineSpec, TableNode, TopicNode } from '../../src/topology/node.ts'
+import { withMergeTraits } from './random-merge.ts'
 import { randomPipeline } from './random-pipeline.ts'
 import { decodeReading, encodeReading, framed, SCHEMA_ID } from './reading-schema.ts'
 
@@ -23,15 +25,13 @@ export interface KafkaWorkload extends Workload {
 export function kafkaWorkload(seed: number): KafkaWorkload {
   const random = new Prng(seed ^ 0x6b61fca)
   const { spec, partitions } = randomWorkload(seed)
-  const aggregates = spec.tables.flatMap(({ input }) => (input.kind === 'aggregate' ? [input] : []))
-  const topics = aggregates
+  const results = spec.tables.flatMap(({ input }) => (isResult(input) ? [input] : []))
+  const topics = results
     .filter(() => random.chance(0.6))
     .map((input, i): TopicNode => ({ kind: 'topic', name: `results_${i}`, input }))
-  const inTopic = new Set(topics.map(({ input }) => input))
+  const inTopic = new Set<TableNode['input']>(topics.map(({ input }) => input))
   // Some results go to a topic alone.
-  const tables = spec.tables.filter(
-    ({ input }) => input.kind !== 'aggregate' || !inTopic.has(input) || random.chance(0.7),
-  )
+  const tables = spec.tables.filter(({ input }) => !inTopic.has(input) || random.chance(0.7))
   const isShared = random.chance(0.75)
   return {
     spec: { ...spec, topics, tables: tables.length > 0 ? tables : spec.tables },
@@ -62,7 +62,7 @@ function latePartitions(spec: PipelineSpec, partitions: Workload['partitions']):
 
 export function randomWorkload(seed: number): Workload {
   const random = new Prng(seed ^ 0x5eed)
-  const spec = randomPipeline(random.fork())
+  const spec = withMergeTraits(new Prng(seed ^ 0x3e26e), randomPipeline(random.fork()))
   const partitionCount = random.pick([1, 1, 2, 2, 3])
   const recordsMax = random.pick([5, 20, 60, 120])
   const world = new InputWorld(random, spec)

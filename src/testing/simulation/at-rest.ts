@@ -29,7 +29,7 @@ export function unreadInput(
     if (head !== undefined) wrong.push(...unfolded(heads, id, head.epoch, 'merge', slices))
   }
   const isLater = [...heads.keys()].some((task) => task.startsWith('merge2-'))
-  for (let slice = 0; isLater && slice < slices; slice++) {
+  for (let slice = 0; slice < (isLater ? slices : 0); slice++) {
     const task = `merge-${slice}`
     wrong.push(...unfolded(heads, task, heads.get(task)?.epoch ?? -1, 'merge2', slices))
   }

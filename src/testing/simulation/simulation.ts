@@ -65,6 +65,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
 class Simulation {
   readonly #options: SimulationOptions
   readonly #random: Prng
+  readonly #snapshotRandom: Prng
   readonly #scheduler: SimScheduler
   readonly #objects = new SimObjects()
   readonly #failures: string[] = []
@@ -84,6 +85,7 @@ class Simulation {
   constructor(options: SimulationOptions) {
     this.#options = options
     this.#random = new Prng(options.seed)
+    this.#snapshotRandom = new Prng(options.seed ^ 0x7a9e)
     const freshChance = this.#random.chance(0.2) ? 0.4 : 0
     this.#freshChance = options.freshChance ?? freshChance
     this.#initialProcesses = this.#random.pick([1, 1, 2, 3])
@@ -297,6 +299,7 @@ class Simulation {
       entropy: new SimEntropy(process.name, random.fork()),
       log: new QuietLog((line) => this.#scheduler.say(`${process.name} log: ${line}`)),
       flush: this.#flush(random),
+      snapshots: this.#snapshots(),
       ...this.#kafka?.bindingsOf(process, clock),
       fresh,
       signal: process.stop.signal,
@@ -307,6 +310,17 @@ class Simulation {
   #flush(random: Prng): FlushLimits {
     const flush = randomFlush(random)
     return this.#isShared ? { ...flush, everyMs: random.pick([5, 100, 1_000]) } : flush
+  }
+
+  /** Drawn by a generator of its own: the weather of a seed does not depend on it. */
+  #snapshots(): NonNullable<RunBindings['snapshots']> {
+    const random = this.#snapshotRandom
+    return {
+      everyEpochs: random.pick([1, 2, 5]),
+      smallPanes: random.pick([0, 3, 256]),
+      changesMax: random.pick([1, 2, 64]),
+      partBytes: random.pick([1, 300, 32_000_000]),
+    }
   }
 
   #fail(what: string): void {

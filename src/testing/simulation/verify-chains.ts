@@ -23,6 +23,11 @@ export function verifyChains(
   const check = (chain: Chain): readonly string[] => {
     const where = `chain ${chain.incarnation}/${chain.task}`
     const found: string[] = []
+    const replaced = new Set(
+      chain.records.flatMap(({ removes }) => namedFiles(removes ?? {}).map((names) => names.join('/'))),
+    )
+    const isShown = (path: string, file: string): boolean =>
+      chain.incarnation === newest && readTable(objects, path).active.has(file)
     chain.records.forEach((record, index) => {
       const epoch = chain.first + index
       if (record.epoch !== epoch) found.push(`${where}: record ${record.epoch} at place ${epoch}`)
@@ -31,14 +36,21 @@ export function verifyChains(
       if (last && chain.incarnation < newest && record.kind !== 'seal' && !late.has(chain.task))
         found.push(`${where}: replaced, but not sealed`)
       if (record.kind !== 'data') return
-      for (const [path, files] of Object.entries(record.files)) {
-        for (const { path: file } of files) {
-          if (!objects.has(`${path}/${decodeURIComponent(file)}`))
-            found.push(`${where}: file ${file} of epoch ${epoch} is gone`)
-          if (chain.incarnation === newest && !everAdded(path).has(file)) {
-            found.push(`${where}: file ${file} of epoch ${epoch} was never published`)
-          }
+      for (const [path, file] of namedFiles(record.files)) {
+        const isReplaced = replaced.has(`${path}/${file}`)
+        if (!objects.has(`${path}/${decodeURIComponent(file)}`))
+          found.push(`${where}: file ${file} of epoch ${epoch} is gone`)
+        // One that is replaced before it is published never comes into the table.
+        if (chain.incarnation === newest && !isReplaced && !everAdded(path).has(file)) {
+          found.push(`${where}: file ${file} of epoch ${epoch} was never published`)
         }
+      }
+      for (const [path, file] of namedFiles(record.removes ?? {})) {
+        const epochOfFile = Number(/-(\d{12})-\d{12}-[0-9a-z]+-\d+\.\w+$/.exec(file)?.[1])
+        if (!file.includes(`${pipeline}-${chain.incarnation}-${chain.task}-`) || !(epochOfFile < epoch))
+          found.push(`${where}: epoch ${epoch} replaces ${file}, which is not of an earlier epoch of its own`)
+        if (isShown(path, file))
+          found.push(`${where}: ${file}, which epoch ${epoch} replaces, is still there`)
       }
       for (const key of stagedKeys(record)) {
         if (!objects.has(key)) found.push(`${where}: ${key} of epoch ${epoch} is gone`)
@@ -81,14 +93,27 @@ interface ChainRecord {
   readonly published: Readonly<Record<string, number>>
   readonly nonce: string
   readonly files: Readonly<Record<string, readonly { readonly path: string }[]>>
+  readonly removes?: Readonly<Record<string, readonly { readonly path: string }[]>>
   readonly outbox?: { readonly key: string } | null
   readonly work: {
     readonly type: 'partition' | 'merge'
     readonly dedupe?: readonly string[]
     readonly partials?: string | null
-    readonly snapshot?: { readonly key: string; readonly epoch: number } | null
+    readonly snapshot?: (Part & { readonly epoch: number; readonly changes?: readonly Part[] }) | null
     readonly folded?: readonly { readonly task: string; readonly first: number; readonly last: number }[]
   }
+}
+
+/** Objects of a snapshot: the first has the key, the others its name with a number. */
+interface Part {
+  readonly key: string
+  readonly parts?: number
+}
+
+function namedFiles(files: ChainRecord['files']): readonly (readonly [string, string])[] {
+  return Object.entries(files).flatMap(([path, named]) =>
+    named.map(({ path: file }): [string, string] => [path, file]),
+  )
 }
 
 function readChains(objects: ReadonlyMap<string, Uint8Array>, pipeline: string): readonly Chain[] {
@@ -127,7 +152,12 @@ function withoutSleepers(chain: Chain): Chain {
 
 function stagedKeys(record: ChainRecord): readonly string[] {
   const { dedupe, partials, snapshot } = record.work
-  return [...(dedupe ?? []), partials, snapshot?.key, record.outbox?.key].filter((key) => key != null)
+  const parts = snapshot == null ? [] : [snapshot, ...(snapshot.changes ?? [])]
+  const panes = parts.flatMap(({ key, parts: count = 1 }) => [
+    key,
+    ...Array.from({ length: count - 1 }, (_, i) => key.replace('.json', `-${i + 1}.json`)),
+  ])
+  return [...(dedupe ?? []), ...panes, partials, record.outbox?.key].filter((key) => key != null)
 }
 
 /** The merge folds each source epoch once and in order; and nothing that was not recorded. */

@@ -3,7 +3,8 @@ import type { PipelineSpec } from '../../topology/node.ts'
 import type { Cells, OracleResult } from '../oracle/oracle.ts'
 import { type Cell, hexOf } from './jsonl-encoder.ts'
 import { identityOf, textHeaderOf } from './sim-outbox.ts'
-import { letterCells, verifyRevisions } from './verify.ts'
+import { letterCells } from './verify.ts'
+import { type ResultTraits, resultTraits, verifyEqual } from './verify-results.ts'
 
 /** A topic's committed messages, in their order. */
 export type ReadTopic = (topic: string) => readonly OutboxMessage[]
@@ -22,17 +23,42 @@ export function verifyTopics(options: VerifyTopicsOptions): readonly string[] {
   const { spec, oracle } = options
   const isWhole = oracle.opened.size === 0
   const wrong = [...verifyDeadLetters(options)]
-  const severalRevisions = spec.source.watermark?.idleAfterMs != null
+  const nodes = new Map((spec.topics ?? []).map(({ name, input }) => [name, input]))
   for (const [topic, expected] of oracle.topics) {
     wrong.push(...verifyIdentities(topic, options))
-    const rows = ofIncarnation(topic, options).map(resultCells)
-    const path = `gold/topic ${topic}`
-    const found = verifyRevisions(path, expected, rows)
-    wrong.push(...(isWhole ? found : found.filter((text) => !/ lacks /.test(text) && !severalRevisions)))
-    const late = severalRevisions ? [] : rows.filter((row) => row['revision'] !== '0')
-    wrong.push(...late.map((row) => `${path}: a revision without idleness: ${JSON.stringify(row)}`))
+    const found = verifyResultTopic(topic, resultTraits(spec, nodes.get(topic)!), expected, options)
+    wrong.push(...(isWhole ? found : found.filter((text) => !/ lacks | too many /.test(text))))
   }
   return wrong
+}
+
+/** What a reader has that keeps the last record of each key; where nothing is ever revised, all records. */
+function verifyResultTopic(
+  topic: string,
+  traits: ResultTraits,
+  expected: readonly Cells[],
+  options: VerifyTopicsOptions,
+): readonly string[] {
+  const wrong: string[] = []
+  const path = `topic ${topic}`
+  const messages = ofIncarnation(topic, options)
+  const last = new Map<string, Cells | null>()
+  for (const { key, value } of messages) {
+    const keyText = key === null ? 'null' : utf8.decode(key)
+    const row = value === null ? null : (JSON.parse(utf8.decode(value)) as Cells)
+    const before = last.get(keyText) ?? null
+    last.set(keyText, row)
+    if (row === null && before === null) wrong.push(`${path}: nothing goes where nothing was: ${keyText}`)
+    if (!traits.mayRevise && row?.['revision'] !== '0' && traits.node.kind === 'aggregate')
+      wrong.push(`${path}: a revision without a reason: ${JSON.stringify(row)}`)
+    if (row !== null && before !== null && Number(row['revision']) <= Number(before['revision']))
+      wrong.push(`${path}: of ${keyText} ${JSON.stringify(row)} comes after ${JSON.stringify(before)}`)
+  }
+  if (traits.isOpen) return wrong
+  const rows = traits.mayRevise
+    ? [...last.values()].filter((row) => row !== null)
+    : messages.map(({ value }) => JSON.parse(utf8.decode(value ?? undefined)) as Cells)
+  return [...wrong, ...verifyEqual(path, expected, rows)]
 }
 
 /** Dead letters alone: they do not wait for a watermark. */
@@ -75,10 +101,6 @@ function verifyIdentities(topic: string, { read, spec }: VerifyTopicsOptions): r
 
 function ofIncarnation(topic: string, { read, incarnation }: VerifyTopicsOptions): readonly OutboxMessage[] {
   return read(topic).filter((message) => identityOf(message).incarnation === incarnation)
-}
-
-function resultCells({ value }: OutboxMessage): Cells {
-  return value === null ? {} : (JSON.parse(utf8.decode(value)) as Cells)
 }
 
 /** A dead letter by its headers, as the table would have it. */

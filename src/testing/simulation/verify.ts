@@ -3,6 +3,7 @@ import type { PipelineSpec } from '../../topology/node.ts'
 import type { Cells, OracleLetter, OracleResult } from '../oracle/oracle.ts'
 import type { Cell } from './jsonl-encoder.ts'
 import { objectKey, readTable, type ReadTable, tablePaths } from './table-reader.ts'
+import { isResult, resultTraits, verifyAll, verifyNewest } from './verify-results.ts'
 
 /**
  * Compares a lake with what the oracle says, at its end and at every version that a reader could have seen on the
@@ -23,7 +24,7 @@ export function verifyLake(
   }
   // Where the breaker stops the pipeline, how much was written before depends on the cuts.
   const isWhole = oracle.opened.size === 0
-  const severalRevisions = spec.source.watermark?.idleAfterMs != null
+  const results = new Map(spec.tables.map((table) => [`${table.layer}/${table.name}`, table]))
   for (const [path, rows] of expected) {
     const table = readTable(objects, path)
     wrong.push(...table.violations)
@@ -31,9 +32,15 @@ export function verifyLake(
     for (const { added } of table.versions) {
       for (const file of added) files.set(file, rowsOf(path, file))
     }
-    if (path.startsWith('gold/') && severalRevisions) {
+    const result = results.get(path)
+    const traits = result !== undefined && isResult(result.input) ? resultTraits(spec, result.input) : null
+    if (traits !== null && (traits.mayRevise || traits.isOpen)) {
       const active = [...table.active].flatMap((file) => files.get(file)!)
-      if (isWhole) wrong.push(...verifyRevisions(path, rows, active))
+      const found =
+        result?.revisions === 'all'
+          ? verifyAll(traits, path, rows, active)
+          : verifyNewest(traits, rows, table, files)
+      wrong.push(...(isWhole ? found : found.filter((text) => / version /.test(text))))
     } else {
       const { surplus, lacking } = compareRows(path, rows, table, files)
       wrong.push(...surplus, ...(isWhole ? lacking : []))
@@ -106,41 +113,6 @@ function compareRows(
   }
   const lacking = [...missing].filter(([, times]) => times > 0)
   return { surplus, lacking: lacking.map(([text, times]) => `${path} lacks ${times} of ${text}`) }
-}
-
-/** With idle partitions a pane may be written several times; its last revision counts. `active` are all rows that are there. */
-export function verifyRevisions(
-  path: string,
-  expected: readonly Cells[],
-  active: readonly Cells[],
-): readonly string[] {
-  const wrong: string[] = []
-  const keyNames = Object.keys(expected[0] ?? active[0] ?? {}).filter(
-    (name) => !/^a\d+_|^revision$/.test(name),
-  )
-  const keyOf = (row: Cells): string => JSON.stringify(keyNames.sort().map((name) => row[name]))
-  const panes = new Map<string, Cells[]>()
-  for (const row of active) {
-    const key = keyOf(row)
-    if (!panes.has(key)) panes.set(key, [])
-    panes.get(key)!.push(row)
-  }
-  for (const row of expected) {
-    const key = keyOf(row)
-    const revisions = (panes.get(key) ?? []).sort((a, b) => Number(a['revision']) - Number(b['revision']))
-    panes.delete(key)
-    const last = revisions.at(-1)
-    if (last === undefined) wrong.push(`${path} lacks ${textOf(path, row)}`)
-    else if (textOf(path, last) !== textOf(path, row)) {
-      wrong.push(`${path}: last revision ${textOf(path, last)}, expected ${textOf(path, row)}`)
-    }
-    revisions.forEach((one, i) => {
-      if (one['revision'] !== String(i))
-        wrong.push(`${path}: revision ${textCell(one['revision'])} of ${key} at place ${i}`)
-    })
-  }
-  for (const key of panes.keys()) wrong.push(`${path} has a pane that should not be: ${key}`)
-  return wrong
 }
 
 /** At every version, what bronze shows of a partition is a beginning of it. */
