@@ -26,7 +26,7 @@ export function compared(
   }))
   const rest = [...wanted]
   const projected = found.map((row) => {
-    const at = rest.findIndex((one) => placeOf(one, row) === placeOf(row, row))
+    const at = rest.findIndex((one) => isOfPlace(row, one))
     if (at < 0) return row
     const [one] = rest.splice(at, 1)
     return Object.fromEntries(Object.keys(one!).map((name) => [name, like(row[name], one![name as 'start'])]))
@@ -41,9 +41,9 @@ export function compared(
 
 const PLACE = ['key', 'computed', 'place_zone', 'start', 'end', 'window_number', 'revision']
 
-/** Key and window of a row, as far as `of` has them. */
-function placeOf(of: CaseRow, row: CaseRow): string {
-  return JSON.stringify(PLACE.filter((name) => name in of).map((name) => String(like(of[name], row[name]))))
+/** Whether a row has the key and the window of another, as far as that one looks at them. */
+function isOfPlace(row: CaseRow, one: CaseRow): boolean {
+  return PLACE.every((name) => !(name in one) || like(row[name], one[name]) === one[name])
 }
 
 /** The oracle writes numbers as text. */

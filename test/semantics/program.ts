@@ -16,8 +16,10 @@ import {
   silver,
   sliding,
   stream,
+  type TopicNode,
   tumbling,
 } from 'millrace'
+import { unreachable } from '../../src/errors.ts'
 import type {
   CaseAggregates,
   CaseProgram,
@@ -96,7 +98,7 @@ const PLAIN: CaseAggregates = { rows: ['count'], sum: ['sum', 'value'] }
 /** The program of a case, through the public API: the types are those of a program that is not known yet. */
 export function programOf({ program }: SemanticsCase): PipelineSpec {
   const events = stream('events', avroSchema<Event, never>(EVENT), {
-    eventTime: 'at' as never,
+    eventTime: 'at',
     watermark: watermarkOf(program.watermark ?? { kind: 'ascending' }) as never,
   })
   const tables = [bronze('events', events)]
@@ -125,6 +127,12 @@ export function programOf({ program }: SemanticsCase): PipelineSpec {
     tables,
     ...(slices === undefined ? {} : { mergeParallelism: slices }),
   })
+}
+
+/** What is written to the last gold table goes to a topic too: a topic has the revisions, and what is taken back. */
+export function withResultsTopic(spec: PipelineSpec): PipelineSpec {
+  const { input } = spec.tables.findLast(({ layer }) => layer === 'gold')!
+  return { ...spec, topics: [{ kind: 'topic', name: 'out', input: input as TopicNode['input'] }] }
 }
 
 /** As much of the builder as a case needs, without the types of its fields. */
@@ -189,6 +197,8 @@ function watermarkOf(watermark: CaseWatermark): object {
       return punctuated(watermark.field, options)
     case 'custom':
       return customWatermark(functionOf(watermark.function), options)
+    default:
+      return unreachable(watermark)
   }
 }
 
@@ -213,6 +223,8 @@ function windowOf(window: CaseWindow): object {
       return countWindow(window.rows)
     case 'global':
       return globalWindow()
+    default:
+      return unreachable(window)
   }
 }
 

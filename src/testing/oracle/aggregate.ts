@@ -4,7 +4,7 @@ import { type AvroType, cellOfAvro, typeOfField, valueAt } from './cell.ts'
 import { compare, type Scaled } from './compare.ts'
 import { compareItems, type Item } from './item.ts'
 import { doubleOf, nearestDouble, numeratorOf, varianceOf } from './rational.ts'
-import { distinctCount, sketchQuantile } from './sketch.ts'
+import { counted, distinctCount, sketchQuantile } from './sketch.ts'
 
 /** The Avro type of an aggregate's column. */
 export function aggregateType(spec: AggregateSpec, schema: unknown): unknown {
@@ -46,7 +46,9 @@ export function aggregateType(spec: AggregateSpec, schema: unknown): unknown {
 export function aggregateOf(spec: AggregateSpec, schema: unknown, items: readonly Item[]): unknown {
   if (spec.kind === 'count-if') return BigInt(items.filter(({ row }) => spec.predicate(row as never)).length)
   if (spec.kind === 'custom') {
-    const state = items.reduce<unknown>((sum, { row }) => spec.add(sum as never, row as never), spec.init())
+    const state = items
+      .map(({ row }) => spec.add(spec.init() as never, row as never))
+      .reduce((left, right) => spec.merge(left as never, right as never), spec.init())
     return spec.result(state as never)
   }
   if (spec.kind === 'count' && spec.field === null) return BigInt(items.length)
@@ -72,9 +74,9 @@ type FieldSpec = Exclude<AggregateSpec, { kind: 'count-if' | 'custom' }>
 
 function ofValues(spec: FieldSpec, type: AvroType, pairs: readonly Pair[]): unknown {
   const values = pairs.map(({ value }) => value)
-  const texts = values.map((value) => JSON.stringify(cellOfAvro(type, value)))
+  const texts = values.map((value) => JSON.stringify(cellOfAvro(type, counted(value))))
   if (spec.kind === 'count') return BigInt(values.length)
-  if (spec.kind === 'count-distinct') return distinctCount(type, values, spec.exactMax)
+  if (spec.kind === 'count-distinct') return distinctCount(texts, spec.exactMax)
   if (values.length === 0) return null
   const inOrder = [...pairs].sort(byPlace)
   switch (spec.kind) {
@@ -174,7 +176,7 @@ function sumOfDoubles(values: readonly number[]): number {
 function mostFrequent(values: readonly unknown[], texts: readonly string[], k: number): readonly unknown[] {
   const counts = new Map<string, { readonly value: unknown; times: number }>()
   texts.forEach((text, i) => {
-    const entry = counts.get(text) ?? { value: values[i], times: 0 }
+    const entry = counts.get(text) ?? { value: counted(values[i]), times: 0 }
     entry.times++
     counts.set(text, entry)
   })
