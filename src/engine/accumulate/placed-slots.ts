@@ -7,6 +7,7 @@ import { grownFloat64, grownInt32 } from './growth.ts'
 import { heldTypeOf } from './held-value.ts'
 import type { HeldType } from './held-value.ts'
 import { appendNull } from './result-column.ts'
+import { offsetAt } from './row-place.ts'
 import { createValueSlots } from './value-slots.ts'
 import type { ValueSlots } from './value-slots.ts'
 
@@ -57,7 +58,7 @@ export class PlacedSlots {
   take(pane: number, column: Column, row: number, about: RowsAbout, task: number): void {
     const at = row - about.base
     this.places[pane * 2] = about.timesMs[at]!
-    this.places[pane * 2 + 1] = offsetOf(about, at)
+    this.places[pane * 2 + 1] = offsetAt(about, row)
     this.#tasks[pane] = task
     this.#values.take(pane, column, row)
   }
@@ -81,7 +82,7 @@ export class PlacedSlots {
     const time = about.timesMs[at]! - this.places[pane * 2]!
     if (time !== 0) return time
     if (task !== this.#tasks[pane]) return this.#names.compare(task, this.#names, this.#tasks[pane]!)
-    const offset = offsetOf(about, at) - this.places[pane * 2 + 1]!
+    const offset = offsetAt(about, row) - this.places[pane * 2 + 1]!
     if (offset !== 0) return offset
     return this.#type.compare(this.#type.take(column, row), this.#values.at(pane))
   }
@@ -131,11 +132,6 @@ export class PlacedSlots {
     this.#tasks[pane] = this.#names.idOf(task)
     this.#values.put(pane, this.#type.fromJson(value))
   }
-}
-
-/** Results have no place, whatever a frame says. */
-function offsetOf(about: RowsAbout, at: number): number {
-  return about.task === '' ? 0 : about.offsets[at]!
 }
 
 /** Names of tasks as numbers from 1. There are as many as partitions, and panes by the million. */

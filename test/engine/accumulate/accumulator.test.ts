@@ -67,23 +67,26 @@ describe('count', () => {
   })
 })
 
-test.each<PlainKind>(['sum', 'avg', 'min', 'max'])('%s gives one NaN for all NaNs', (kind) => {
-  const field = fieldOf({ kind: 'float64' }, false)
-  for (const pattern of [0x7ff8_0000_0000_0000n, 0xfff8_0000_0000_0123n, 0x7ff4_0000_0000_0001n]) {
-    const column = columnOf(field, [0])
-    if (column.storage !== 'float64') throw new Error('a double has a float64 column')
-    new BigUint64Array(column.values.buffer)[0] = pattern
-    const accumulator = createAccumulator(aggregateOf(kind), inputOf(field))
-    accumulator.reserve(1)
-    accumulator.addRows(column, Int32Array.of(0), Int32Array.of(0), 1, unplaced(column))
-    const results = createColumn(accumulator.resultField)
-    accumulator.appendResult(0, results)
-    if (results.storage !== 'float64') throw new Error('the result is a double')
-    expect(new BigUint64Array(results.values.buffer)[0]).toBe(0x7ff8_0000_0000_0000n)
-  }
-})
+test.each<PlainKind>(['sum', 'avg', 'min', 'max', 'first', 'last'])(
+  '%s gives one NaN for all NaNs',
+  (kind) => {
+    const field = fieldOf({ kind: 'float64' }, false)
+    for (const pattern of [0x7ff8_0000_0000_0000n, 0xfff8_0000_0000_0123n, 0x7ff4_0000_0000_0001n]) {
+      const column = columnOf(field, [0])
+      if (column.storage !== 'float64') throw new Error('a double has a float64 column')
+      new BigUint64Array(column.values.buffer)[0] = pattern
+      const accumulator = createAccumulator(aggregateOf(kind), inputOf(field))
+      accumulator.reserve(1)
+      accumulator.addRows(column, Int32Array.of(0), Int32Array.of(0), 1, unplaced(column))
+      const results = createColumn(accumulator.resultField)
+      accumulator.appendResult(0, results)
+      if (results.storage !== 'float64') throw new Error('the result is a double')
+      expect(new BigUint64Array(results.values.buffer)[0]).toBe(0x7ff8_0000_0000_0000n)
+    }
+  },
+)
 
-describe.each<PlainKind>(['count', 'sum', 'avg', 'min', 'max'])('panes of %s', (kind) => {
+describe.each<PlainKind>(['count', 'sum', 'avg', 'min', 'max', 'first', 'last'])('panes of %s', (kind) => {
   test('are empty when new, also after growth and reset', () => {
     const field = fieldOf({ kind: 'float64' })
     const accumulator = createAccumulator(aggregateOf(kind), inputOf(field))

@@ -4,6 +4,7 @@ import type { ColumnType } from '../../../src/columns/column-type.ts'
 import type { NamedAggregate } from '../../../src/topology/node.ts'
 import { accumulated, bitsOf, fieldOf, resultOf } from './cells.ts'
 import type { Cell } from './cells.ts'
+import { Aggregation, resultOf as placedResultOf, scattered } from './rows.ts'
 import { exactVariance, fractionOf, nearest, nearestRoot } from './rational.ts'
 import type { Fraction } from './rational.ts'
 
@@ -139,6 +140,38 @@ describe('variance', () => {
     const cells = Array.from({ length: 100_000 }, (_, i) => (i % 2 === 0 ? 1e8 + 0.1 : 1e8 - 0.1))
     const [high, low] = [fractionOf(1e8 + 0.1), fractionOf(1e8 - 0.1)]
     expect(variance(cells, DOUBLE, 'population')).toBe(nearest(exactVariance([high, low], 'population')!))
+  })
+})
+
+describe('variance in any order', () => {
+  const odd = fc.constantFrom(-0, 0, Number.NaN, Infinity, -Infinity, MAX, -MAX, MIN, -MIN, 1e160, 1e-160)
+  const doubles = fc.oneof(
+    { weight: 20, arbitrary: fc.double({ noNaN: true }) },
+    { weight: 3, arbitrary: odd },
+  )
+  const near = fc.double({ min: 1e6, max: 1e6 + 1, noNaN: true })
+  const longs = fc.oneof(fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n), fc.bigInt(-4n, 4n))
+  const decimals = fc.bigInt(-(10n ** 38n) + 1n, 10n ** 38n - 1n).map((unscaled) => ({ unscaled, scale: 2 }))
+  const cases: readonly [string, ColumnType, fc.Arbitrary<unknown>][] = [
+    ['doubles of all kinds', DOUBLE, doubles],
+    ['doubles near each other', DOUBLE, near],
+    ['floats', { kind: 'float32' }, near.map(Math.fround)],
+    ['ints', { kind: 'int32' }, fc.integer()],
+    ['longs', LONG, longs],
+    ['decimals', { kind: 'decimal', precision: 38, scale: 2 }, decimals],
+  ]
+  test.each(cases)('of %s is the same, however they are split and merged', (_name, type, value) => {
+    const aggregation = new Aggregation({ kind: 'stddev', field: 'x', of: 'population' }, type)
+    const rows = fc.array(fc.record({ x: fc.option(value, { freq: 8 }) }), { maxLength: 25 })
+    fc.assert(
+      fc.property(rows, fc.integer(), (cells, seed) => {
+        const direct = aggregation.of(cells)
+        const merged = scattered(aggregation, cells, seed)
+        expect(placedResultOf(merged)).toStrictEqual(placedResultOf(direct))
+        expect(JSON.stringify(merged.write(0))).toBe(JSON.stringify(direct.write(0)))
+      }),
+      { numRuns: 150 },
+    )
   })
 })
 
