@@ -38,7 +38,7 @@ export type Weekday = (typeof WEEKDAYS)[number]
  */
 export function tumbling(size: Duration, options?: TumblingOptions): TumblingSpec
 export function tumbling(unit: 'week', options?: WeekOptions): CalendarSpec
-export function tumbling(unit: 'day' | 'month', options?: CalendarOptions): CalendarSpec
+export function tumbling(unit: CalendarSpec['unit'], options?: CalendarOptions): CalendarSpec
 export function tumbling(
   size: Duration | CalendarSpec['unit'],
   options: TumblingOptions & WeekOptions = {},
