@@ -3,6 +3,7 @@ import type { Field } from '../../columns/column-type.ts'
 import { assert } from '../../errors.ts'
 import type { Accumulator } from './accumulator.ts'
 import { readDouble, readUnits, writeDouble, writeUnits } from './double-json.ts'
+import { roundingError } from './expansion.ts'
 import { grownFloat64 } from './growth.ts'
 import { appendDouble, appendNull } from './result-column.ts'
 import { doubleOfUnits, unitsOf } from './rounding.ts'
@@ -12,9 +13,9 @@ export interface DoubleSumOptions {
   readonly result: 'sum' | 'avg'
 }
 
-/** Of a pane: three parts and the number of rows. */
-const STRIDE = 4
-const ROWS = 3
+/** Of a pane: two parts and the number of rows. 24 bytes, and 8 more of each pane once any needs a third part. */
+const STRIDE = 3
+const ROWS = 2
 
 /**
  * Sums of float and double as Python's math.fsum gives them: the double nearest to the exact sum, ties to even.
@@ -34,6 +35,8 @@ export class DoubleSum implements Accumulator {
   readonly resultField: Field
   readonly #result: 'sum' | 'avg'
   #state = new Float64Array(0)
+  /** The third parts. Empty until one is needed: sums of like numbers have none. */
+  #thirds = new Float64Array(0)
   readonly #unitsAside = new Map<number, bigint>()
 
   constructor(options: DoubleSumOptions) {
@@ -43,10 +46,12 @@ export class DoubleSum implements Accumulator {
 
   reserve(panes: number): void {
     this.#state = grownFloat64(this.#state, panes * STRIDE)
+    if (this.#thirds.length > 0) this.#thirds = grownFloat64(this.#thirds, this.#capacity)
   }
 
   reset(pane: number): void {
     this.#state.fill(0, pane * STRIDE, (pane + 1) * STRIDE)
+    this.#setThird(pane, 0)
     this.#unitsAside.delete(pane)
   }
 
@@ -91,6 +96,8 @@ export class DoubleSum implements Accumulator {
     const theirs = other.#state
     const at = from * STRIDE
     for (let k = 0; k < ROWS; k++) if (theirs[at + k] !== 0) this.#addCarefully(into, theirs[at + k]!)
+    const third = other.#third(from)
+    if (third !== 0) this.#addCarefully(into, third)
     const units = other.#unitsAside.get(from)
     if (units !== undefined) this.#putAside(into, units)
     this.#state[into * STRIDE + ROWS]! += theirs[at + ROWS]!
@@ -98,6 +105,7 @@ export class DoubleSum implements Accumulator {
 
   movePane(from: number, into: number): void {
     this.#state.copyWithin(into * STRIDE, from * STRIDE, (from + 1) * STRIDE)
+    this.#setThird(into, this.#third(from))
     const units = this.#unitsAside.get(from)
     if (units === undefined) this.#unitsAside.delete(into)
     else this.#unitsAside.set(into, units)
@@ -145,10 +153,11 @@ export class DoubleSum implements Accumulator {
       return
     }
     let unitsLeft = units
-    for (let k = 0; k < ROWS; k++) {
+    for (let k = 0; k <= ROWS; k++) {
       const part = doubleOfUnits(unitsLeft)
       if (!Number.isFinite(part)) break
-      this.#state[at + k] = part
+      if (k < ROWS) this.#state[at + k] = part
+      else this.#setThird(pane, part)
       unitsLeft -= unitsOf(part)
     }
     if (unitsLeft !== 0n) this.#unitsAside.set(pane, unitsLeft)
@@ -162,6 +171,7 @@ export class DoubleSum implements Accumulator {
       const special = state[at]! + value
       state.fill(0, at, at + ROWS)
       state[at] = special
+      this.#setThird(pane, 0)
       this.#unitsAside.delete(pane)
       return
     }
@@ -171,8 +181,9 @@ export class DoubleSum implements Accumulator {
     const error = roundingError(state[at]!, value, sum)
     const errorSum = state[at + 1]! + error
     const errorOfError = roundingError(state[at + 1]!, error, errorSum)
-    const third = state[at + 2]! + errorOfError
-    const rest = roundingError(state[at + 2]!, errorOfError, third)
+    const thirdBefore = this.#third(pane)
+    const third = thirdBefore + errorOfError
+    const rest = roundingError(thirdBefore, errorOfError, third)
 
     // Makes a part the rounding error of those above it again, so that the next rows find room in the second.
     const a = sum + errorSum
@@ -185,7 +196,7 @@ export class DoubleSum implements Accumulator {
     }
     state[at] = a
     state[at + 1] = b
-    state[at + 2] = c
+    this.#setThird(pane, c)
     if (rest !== 0) this.#putAside(pane, unitsOf(rest))
   }
 
@@ -215,19 +226,29 @@ export class DoubleSum implements Accumulator {
   }
 
   #isTwoDoubles(pane: number): boolean {
-    return this.#state[pane * STRIDE + 2] === 0 && !this.#unitsAside.has(pane)
+    return this.#third(pane) === 0 && !this.#unitsAside.has(pane)
   }
 
   #units(pane: number): bigint {
     const at = pane * STRIDE
-    let units = this.#unitsAside.get(pane) ?? 0n
+    let units = (this.#unitsAside.get(pane) ?? 0n) + unitsOf(this.#third(pane))
     for (let k = 0; k < ROWS; k++) units += unitsOf(this.#state[at + k]!)
     return units
   }
-}
 
-/** What `sum`, the rounded a + b, lacks of the exact one (TwoSum). NaN where something overflowed. */
-function roundingError(a: number, b: number, sum: number): number {
-  const bRounded = sum - a
-  return a - (sum - bRounded) + (b - bRounded)
+  get #capacity(): number {
+    return Math.floor(this.#state.length / STRIDE)
+  }
+
+  #third(pane: number): number {
+    return this.#thirds.length === 0 ? 0 : this.#thirds[pane]!
+  }
+
+  #setThird(pane: number, value: number): void {
+    if (this.#thirds.length === 0) {
+      if (value === 0) return
+      this.#thirds = new Float64Array(this.#capacity)
+    }
+    this.#thirds[pane] = value
+  }
 }

@@ -93,7 +93,7 @@ describe('variance', () => {
     const values = fc.array(fc.oneof(scaled, special), { minLength: 1, maxLength: 12 })
     fc.assert(
       fc.property(values, (cells) => expectExact(cells, DOUBLE, cells.map(fractionOf))),
-      { numRuns: 150 },
+      { numRuns: 60 },
     )
   })
 
@@ -107,7 +107,7 @@ describe('variance', () => {
         const cells = offsets.map((offset) => far + offset * near)
         expectExact(cells, DOUBLE, cells.map(fractionOf))
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     )
   })
 
@@ -132,7 +132,7 @@ describe('variance', () => {
         expectExact(ints, { kind: 'int32' }, ints.map(fractionOf))
         expectExact(ints.map(Math.fround), { kind: 'float32' }, ints.map(Math.fround).map(fractionOf))
       }),
-      { numRuns: 150 },
+      { numRuns: 60 },
     )
   })
 
@@ -170,7 +170,7 @@ describe('variance in any order', () => {
         expect(placedResultOf(merged)).toStrictEqual(placedResultOf(direct))
         expect(JSON.stringify(merged.write(0))).toBe(JSON.stringify(direct.write(0)))
       }),
-      { numRuns: 150 },
+      { numRuns: 80 },
     )
   })
 })
