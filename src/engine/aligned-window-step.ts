@@ -34,17 +34,20 @@ export class AlignedWindowStep implements WindowStep {
 
   constructor(plan: ResultPlan, node: AggregateNode, window: AlignedSpec, frame: Frame, task: string) {
     const { allowedLatenessMs } = node
-    const emptyTable = (): PaneTable => new PaneTable(plan.keyFields, accumulatorsOf(plan))
+    this.#panes = new PaneTable(plan.keyFields, accumulatorsOf(plan))
     this.plan = plan
     this.#node = node
     this.#windows = alignedWindows(window)
     this.#placer =
       window.kind === 'hopping'
-        ? new WindowRuns(window, allowedLatenessMs, emptyTable)
+        ? new WindowRuns(
+            window,
+            allowedLatenessMs,
+            (table) => new PaneTable(plan.keyFields, accumulatorsOf(plan), table.keyTable),
+          )
         : new SingleWindowPlacer(this.#windows, allowedLatenessMs)
     this.#frame = frame
     this.#keys = new RowKeys(plan, frame)
-    this.#panes = emptyTable()
     this.#adder = new RowAdder(plan, frame, task, this.#panes.accumulators)
   }
 

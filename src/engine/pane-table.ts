@@ -18,8 +18,12 @@ export class PaneTable {
   #lastPane = new Int32Array(SLOTS_MIN).fill(-1)
   #rowKeys = new Int32Array(0)
 
-  constructor(keyFields: readonly Field[], accumulators: readonly Accumulator[]) {
-    this.#keys = new KeyTable(keyFields)
+  constructor(
+    keyFields: readonly Field[],
+    accumulators: readonly Accumulator[],
+    keys = new KeyTable(keyFields),
+  ) {
+    this.#keys = keys
     this.accumulators = accumulators
   }
 
@@ -57,12 +61,12 @@ export class PaneTable {
     for (const accumulator of this.accumulators) accumulator.reserve(this.#size)
   }
 
-  /** The id of a key, for `paneOf`. */
-  keyIdFor(keyColumns: readonly Column[], row: number): number {
-    return this.#keys.idOf(keyColumns, row)
+  /** The keys themselves, for another table of the same. */
+  get keyTable(): KeyTable {
+    return this.#keys
   }
 
-  /** The pane of one key and window. */
+  /** The pane of a key, by its id, and a window. */
   paneOf(keyId: number, startMs: number): number {
     const pane = this.#paneOf(keyId, startMs)
     for (const accumulator of this.accumulators) accumulator.reserve(this.#size)

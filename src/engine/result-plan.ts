@@ -1,7 +1,7 @@
 import { fieldsOf } from '../avro/fields.ts'
 import { parseAvroSchema } from '../avro/schema-model.ts'
 import type { Field } from '../columns/column-type.ts'
-import { assert, PipelineError } from '../errors.ts'
+import { assert } from '../errors.ts'
 import type { AggregateNode, KeySpec, UniqueNode } from '../topology/node.ts'
 import { type AccumulatorFields, resultFieldOf } from './accumulate/accumulator.ts'
 import { resolveFieldPath } from './field-path.ts'
@@ -50,12 +50,11 @@ export function topicKeyFields(
   topic: string,
 ): readonly Field[] {
   if (node.kind === 'unique') {
-    for (const { name } of keyFields) {
-      if (resultFields.some((field) => field.name === name)) continue
-      throw new PipelineError('TOPIC_KEY', `topic ${topic}: a key of ${node.name} lies inside a record`, {
-        advice: 'A record key is made of columns of the row. Bring the field to the top in a map step first.',
-      })
-    }
+    const isColumn = (name: string) => resultFields.some((field) => field.name === name)
+    assert(
+      keyFields.every(({ name }) => isColumn(name)),
+      `topic ${topic} was checked when it was made`,
+    )
     return keyFields
   }
   const ofWindow = ['window_start', 'window_end', 'window_number']

@@ -10,27 +10,30 @@ interface WindowRun {
 }
 
 /**
- * Windows that overlap. A row is in many of them, and is added once: to the *run* of windows for which it is on time, from the first start to the last. What a run has got is added to each of
- * its windows when the epoch ends. (Slices as in Li et al., "No Pane, No Gain", SIGMOD Record 2005; rows that come too late for the first windows have runs of their own.)
+ * Windows that overlap. A row is in many of them, and is added once: to the *run* of windows for which it is on time, from the first start to the last. What a run has got is added to its
+ * windows when the epoch ends. (Slices as in Li et al., "No Pane, No Gain", SIGMOD Record 2005; rows that come too late for the first windows have runs of their own.)
  *
  *    2    4    5        6    8
  *    [------------------)               size 4, hop 2: at 5 windows 2 and 4; at W = 6 or beyond 4 alone
  *         [------------------)
+ *
+ * Where a key has many runs, they are added to blocks of 1, 2, 4, … windows, as in a segment tree, and each block then to its two halves: 2 log2 n additions for a run of n windows, and not n.
  */
 export class WindowRuns implements WindowPlacer {
   readonly #spec: HoppingSpec
   readonly #windows: AlignedWindows
   readonly #allowedLatenessMs: number
-  readonly #emptyTable: () => PaneTable
+  /** With the keys of another table. */
+  readonly #tableLike: (table: PaneTable) => PaneTable
   #runs: WindowRun[] = []
   /** By the start of the last window, then of the first. */
   readonly #index = new Map<number, Map<number, number>>()
 
-  constructor(spec: HoppingSpec, allowedLatenessMs: number, emptyTable: () => PaneTable) {
+  constructor(spec: HoppingSpec, allowedLatenessMs: number, tableLike: (table: PaneTable) => PaneTable) {
     this.#spec = spec
     this.#windows = alignedWindows(spec)
     this.#allowedLatenessMs = allowedLatenessMs
-    this.#emptyTable = emptyTable
+    this.#tableLike = tableLike
   }
 
   place(input: Selection, frame: Frame, places: Float64Array, onTime: Selection, late: Selection): void {
@@ -66,23 +69,47 @@ export class WindowRuns implements WindowPlacer {
   }
 
   windowPanes(places: PaneTable): PaneTable {
-    const windows = this.#emptyTable()
+    const { hopMs, offsetMs } = this.#spec
+    // Tables of blocks, by the start of their first window; blocks[level] are of 2^level windows.
+    const blocks = Array.from({ length: this.#levelsFor(places) }, () => this.#tableLike(places))
     for (let pane = 0; pane < places.size; pane++) {
       const { firstMs, lastMs } = this.#runs[places.windowStartOf(pane)]!
-      const keyId = windows.keyIdFor(places.keys.columns, places.keyIdOf(pane))
-      for (let startMs = firstMs; startMs <= lastMs; startMs += this.#spec.hopMs) {
-        const into = windows.paneOf(keyId, startMs)
-        for (const [a, accumulator] of windows.accumulators.entries()) {
-          accumulator.mergePane(places.accumulators[a]!, pane, into)
-        }
+      const keyId = places.keyIdOf(pane)
+      const last = (lastMs - offsetMs) / hopMs
+      let next = (firstMs - offsetMs) / hopMs
+      while (next <= last) {
+        const level = blockLevel(next, last, blocks.length)
+        addPane(places, pane, blocks[level]!, keyId, next * hopMs + offsetMs)
+        next += 2 ** level
       }
     }
-    return windows
+    for (let level = blocks.length - 1; level > 0; level--) {
+      const whole = blocks[level]!
+      const halfMs = 2 ** (level - 1) * hopMs
+      for (let pane = 0; pane < whole.size; pane++) {
+        const keyId = whole.keyIdOf(pane)
+        const startMs = whole.windowStartOf(pane)
+        addPane(whole, pane, blocks[level - 1]!, keyId, startMs)
+        addPane(whole, pane, blocks[level - 1]!, keyId, startMs + halfMs)
+      }
+    }
+    return blocks[0]!
   }
 
   clear(): void {
     this.#runs = []
     this.#index.clear()
+  }
+
+  /**
+   * One, for no blocks but windows themselves, where that is cheaper: r runs of n windows are r × n additions, by blocks about r × 2 log2 n
+   * and 2 for each of the (r + n) windows.
+   */
+  #levelsFor(places: PaneTable): number {
+    const windows = Math.ceil(this.#spec.sizeMs / this.#spec.hopMs)
+    const levels = Math.floor(Math.log2(windows)) + 1
+    const runs = places.size / Math.max(1, places.keys.length)
+    return runs * (windows - 2 * levels) > 2 * (runs + windows) ? levels : 1
   }
 
   /** The start of the first window that W has not closed. */
@@ -103,5 +130,23 @@ export class WindowRuns implements WindowPlacer {
       byFirst.set(firstMs, run)
     }
     return run
+  }
+}
+
+/** The largest block that begins at a window and ends at `last` or before. */
+function blockLevel(first: number, last: number, levels: number): number {
+  let level = 0
+  while (level + 1 < levels) {
+    const size = 2 ** (level + 1)
+    if (first % size !== 0 || first + size - 1 > last) break
+    level++
+  }
+  return level
+}
+
+function addPane(from: PaneTable, pane: number, to: PaneTable, keyId: number, startMs: number): void {
+  const into = to.paneOf(keyId, startMs)
+  for (const [a, accumulator] of to.accumulators.entries()) {
+    accumulator.mergePane(from.accumulators[a]!, pane, into)
   }
 }

@@ -24,12 +24,16 @@ import { runWindowStep, type TimedRow } from '../support/step-run.ts'
 
 const readings = stream('readings', Reading, { eventTime: 'at', watermark: ascending() })
 
-/** Rows and their sum by sensor. */
+/** Rows, their sum and their values by sensor. */
 function sumsBySensor(window: HoppingSpec, allowedLateness = 0): ResultPlan {
   const sums = readings
     .keyBy('sensor')
     .window(window, { allowedLateness: millis(allowedLateness) })
-    .aggregate('sums', ({ count, sum }) => ({ rows: count(), total: sum('value') }))
+    .aggregate('sums', ({ count, sum, collect }) => ({
+      rows: count(),
+      total: sum('value'),
+      values: collect('value', { max: 5 }),
+    }))
   return compilePlan(pipeline({ name: 'windows', tables: [gold('sums', sums)] }), ['readings']).results[0]!
 }
 
@@ -70,7 +74,8 @@ function sumsOf(
   const valueOf = (sum: Accumulator, pane: number): unknown => {
     const column = createColumn(sum.resultField)
     sum.appendResult(pane, column)
-    return Number(valueAt(column, 0))
+    const value = valueAt(column, 0)
+    return typeof value === 'bigint' ? Number(value) : value
   }
   return new Map([...panes].map(([name, pane]) => [name, sums.map((sum) => valueOf(sum, pane))]))
 }
@@ -80,8 +85,8 @@ function naiveSums(
   rows: readonly TimedRow[],
   { sizeMs, hopMs, offsetMs }: HoppingSpec,
   allowedLatenessMs: number,
-): { readonly sums: ReadonlyMap<string, readonly [number, number]>; readonly late: number } {
-  const sums = new Map<string, [number, number]>()
+): { readonly sums: ReadonlyMap<string, readonly unknown[]>; readonly late: number } {
+  const windows = new Map<string, { readonly timeMs: number; readonly value: number }[]>()
   let late = 0
   for (const { row, timeMs, watermarkMs } of rows) {
     const { sensor, value } = row as { sensor: string | null; value: number }
@@ -91,12 +96,15 @@ function naiveSums(
       if (watermarkMs >= startMs + sizeMs + allowedLatenessMs) continue
       onTime = true
       const name = JSON.stringify([sensor, startMs])
-      const sum = sums.get(name) ?? [0, 0]
-      sums.set(name, [sum[0] + 1, sum[1] + value])
+      windows.set(name, [...(windows.get(name) ?? []), { timeMs, value }])
     }
     if (!onTime) late++
   }
-  return { sums, late }
+  const sums = [...windows].map(([name, held]) => {
+    const values = held.toSorted((a, b) => a.timeMs - b.timeMs).map(({ value }) => value)
+    return [name, [values.length, values.reduce((sum, value) => sum + value, 0), values.slice(0, 5)]] as const
+  })
+  return { sums: new Map(sums), late }
 }
 
 describe('hopping windows', () => {
@@ -119,9 +127,9 @@ describe('hopping windows', () => {
     const run = runWindowStep(plan, rows)
     expect(sumsOf(plan, run.slices)).toEqual(
       new Map([
-        ['["a",-4]', [1, 1]],
-        ['["a",-2]', [3, 7]],
-        ['["a",0]', [1, 2]],
+        ['["a",-4]', [1, 1, [1]]],
+        ['["a",-2]', [3, 7, [1, 4, 2]]],
+        ['["a",0]', [1, 2, [2]]],
       ]),
     )
     expect(run.late).toBe(1)

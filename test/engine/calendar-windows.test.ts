@@ -157,9 +157,3 @@ describe('dates', () => {
     fc.assert(property, { numRuns: 2_000 })
   })
 })
-
-describe('a time zone that does not exist', () => {
-  it('is an error that says so', () => {
-    expect(() => new TimeZone('Europe/Atlantis')).toThrow('there is no time zone Europe/Atlantis')
-  })
-})
