@@ -1,7 +1,7 @@
 import { assert } from '../errors.ts'
 import type { BinaryColumn, Column, Int32Column, Int64Column, ListColumn } from './column.ts'
 import { setValid } from './column.ts'
-import { encodeUtf8 } from './utf8.ts'
+import { utf8Length, writeUtf8 } from './utf8.ts'
 
 /** Appends for the columns that Millrace itself adds to a table: one value at a time, types known. */
 
@@ -56,9 +56,13 @@ export function appendBytes(column: BinaryColumn, source: Uint8Array, start: num
   column.offsets[++column.length] = at + length
 }
 
+/** Any string: a lone surrogate becomes U+FFFD. */
 export function appendText(column: BinaryColumn, text: string): void {
-  const bytes = encodeUtf8(text)
-  appendBytes(column, bytes, 0, bytes.length)
+  const wellFormed = text.toWellFormed()
+  column.reserve(column.length + 1)
+  const at = column.offsets[column.length]!
+  column.reserveData(at + utf8Length(wellFormed))
+  column.offsets[++column.length] = writeUtf8(wellFormed, column.data, at)
 }
 
 /** A null in a column of scalars or of bytes. */

@@ -102,10 +102,8 @@ export class OpenKeys {
       this.#ops[i]!.append(columns[i]!, row, segment.columns[i]!)
     }
     segment.length++
-    if (id >= this.#hashes.length) {
-      this.#hashes = grownInt32(this.#hashes, id + 1)
-      this.#references = grownInt32(this.#references, id + 1)
-    }
+    this.#hashes = grownInt32(this.#hashes, id + 1)
+    this.#references = grownInt32(this.#references, id + 1)
     this.#hashes[id] = hash
     return id
   }

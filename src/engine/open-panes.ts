@@ -110,10 +110,9 @@ export class OpenPanes {
       return pane
     }
     const next = this.#size++
-    if (next >= this.#keyIds.length) {
-      this.#keyIds = grownInt32(this.#keyIds, next + 1)
-      this.#starts = grownFloat64(this.#starts, next + 1)
-    }
+    // Each grows by its own measure.
+    this.#keyIds = grownInt32(this.#keyIds, next + 1)
+    this.#starts = grownFloat64(this.#starts, next + 1)
     return next
   }
 

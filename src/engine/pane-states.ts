@@ -43,6 +43,7 @@ const KNOWN = 8
 /** What the merge knows of each pane, by its dense index; and of which panes it has changed since the last snapshot. */
 export class PaneStates {
   readonly #options: PaneStatesOptions
+  #capacity = 0
   #phases = new Uint8Array(0)
   #flags = new Uint8Array(0)
   #revisions = new Int32Array(0)
@@ -210,7 +211,7 @@ export class PaneStates {
   }
 
   #reserve(panes: number): void {
-    if (panes <= this.#phases.length) return
+    if (panes <= this.#capacity) return
     const { groups, topics, rows, times } = this.#options
     this.#phases = grownUint8(this.#phases, panes)
     this.#flags = grownUint8(this.#flags, panes)
@@ -219,6 +220,16 @@ export class PaneStates {
     if (topics) this.#topics = grownInt32(this.#topics, panes)
     if (rows) this.#rows = grownFloat64(this.#rows, panes)
     if (times) this.#writtenMs = grownFloat64(this.#writtenMs, panes)
+    // Each grows by its own measure.
+    this.#capacity = Math.min(
+      this.#phases.length,
+      this.#flags.length,
+      this.#revisions.length,
+      ...(groups ? [this.#groups.length] : []),
+      ...(topics ? [this.#topics.length] : []),
+      ...(rows ? [this.#rows.length] : []),
+      ...(times ? [this.#writtenMs.length] : []),
+    )
   }
 
   #touch(pane: number): void {

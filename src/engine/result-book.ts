@@ -349,9 +349,11 @@ export class ResultBook {
   }
 
   #releaseGroup(epoch: number): void {
-    if (this.#groups.get(epoch)?.open !== 0) return
-    for (const pane of this.#membersOf(epoch)) this.#release(pane)
+    const group = this.#groups.get(epoch)
+    if (group?.open !== 0) return
     this.#groups.delete(epoch)
+    const { values, length } = group.panes
+    for (let i = 0; i < length; i++) if (this.#isMember(values[i]!, epoch)) this.#release(values[i]!)
   }
 
   #release(pane: number): void {
@@ -365,8 +367,12 @@ export class ResultBook {
     if (group === undefined) return
     for (let i = 0; i < group.panes.length; i++) {
       const pane = group.panes.values[i]!
-      if (this.#panes.phaseOf(pane) !== Phase.None && this.#panes.groupOf(pane) === epoch) yield pane
+      if (this.#isMember(pane, epoch)) yield pane
     }
+  }
+
+  #isMember(pane: number, epoch: number): boolean {
+    return this.#panes.phaseOf(pane) !== Phase.None && this.#panes.groupOf(pane) === epoch
   }
 
   #join(pane: number, epoch: number): void {

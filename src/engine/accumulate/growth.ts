@@ -25,12 +25,10 @@ export function grownUint8(array: Uint8Array<ArrayBuffer>, length: number): Uint
   return grown
 }
 
-const LARGE_BYTES = 2 ** 24
+/** Elements, not bytes: arrays that are asked for the same lengths must have the same lengths, whatever they are of. */
+const LARGE = 2 ** 21
 
-function grownLength(
-  array: { readonly length: number; readonly byteLength: number },
-  needed: number,
-): number {
-  const factor = array.byteLength < LARGE_BYTES ? 2 : 1.25
+function grownLength(array: { readonly length: number }, needed: number): number {
+  const factor = array.length < LARGE ? 2 : 1.25
   return Math.max(needed, Math.ceil(array.length * factor), 64)
 }
