@@ -178,9 +178,10 @@ export class TablePublisher {
           continue
         }
       }
-      const outcome = await this.#tryCommit(todo, add, rules.removeWithAdd ? remove : [], backoff)
+      const isApart = !rules.removeWithAdd && this.isCurrent && remove.length > 0
+      const outcome = await this.#tryCommit(todo, add, isApart ? [] : remove, backoff)
       if (outcome === 'committed') {
-        if (!rules.removeWithAdd && remove.length > 0) await this.#tryCommit([], [], remove, backoff)
+        if (isApart) await this.#tryCommit([], [], remove, backoff)
         this.#count(add)
         backoff.done()
         return

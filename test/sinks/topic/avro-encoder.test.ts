@@ -6,7 +6,7 @@ import type { ColumnType, Field } from '../../../src/columns/column-type.ts'
 import { valueAt } from '../../../src/columns/row.ts'
 import { fieldsOf } from '../../../src/avro/fields.ts'
 import { parseAvroSchema } from '../../../src/avro/schema-model.ts'
-import { avroSchemaText, recordNameOf } from '../../../sinks/topic/avro-schema.ts'
+import { avroSchemaText, keySchemaText, recordNameOf } from '../../../sinks/topic/avro-schema.ts'
 import { registerEncoder, topicEncoder } from '../../../sinks/topic/topic-encoder.ts'
 import { expected, referenceType, textOf } from '../../avro/reference.ts'
 import type { Schema } from '../../avro/schemas.ts'
@@ -49,15 +49,48 @@ const SCALARS: readonly { readonly type: ColumnType; readonly value: fc.Arbitrar
   decimal(38, 10),
 ]
 
-const oneField = fc.constantFrom(...SCALARS).chain(({ type, value }) =>
-  fc.boolean().chain((nullable) =>
-    fc.record({
-      type: fc.constant(type),
-      nullable: fc.constant(nullable),
-      value: nullable ? fc.option(value) : value,
-    }),
-  ),
+interface Chosen {
+  readonly type: ColumnType
+  readonly nullable: boolean
+  readonly value: unknown
+}
+
+/** What collections, top-k and custom aggregates can be. */
+const LARGE = fc.constantFrom(...SCALARS).chain((item) =>
+  fc.boolean().chain((nullable) => {
+    const value = nullable ? fc.option(item.value) : item.value
+    const field = (name: string): Field => ({ name, type: item.type, nullable })
+    return fc.oneof(
+      fc.record({
+        type: fc.constant<ColumnType>({ kind: 'list', element: field('element') }),
+        value: fc.array(value),
+      }),
+      fc.record({
+        type: fc.constant<ColumnType>({ kind: 'map', value: field('value') }),
+        value: fc.dictionary(fc.stringMatching(/^[a-z]{0,5}$/), value, { maxKeys: 3 }),
+      }),
+      fc.record({
+        type: fc.constant<ColumnType>({ kind: 'struct', fields: [field('first'), field('second')] }),
+        value: fc.record({ first: value, second: value }),
+      }),
+    )
+  }),
 )
+
+const oneField: fc.Arbitrary<Chosen> = fc
+  .oneof(
+    { weight: 3, arbitrary: fc.constantFrom(...SCALARS).map(({ type, value }) => ({ type, value })) },
+    { weight: 1, arbitrary: LARGE.map(({ type, value }) => ({ type, value: fc.constant(value) })) },
+  )
+  .chain(({ type, value }) =>
+    fc.boolean().chain((nullable) =>
+      fc.record({
+        type: fc.constant(type),
+        nullable: fc.constant(nullable),
+        value: nullable ? fc.option(value as fc.Arbitrary<unknown>) : (value as fc.Arbitrary<unknown>),
+      }),
+    ),
+  )
 
 describe('a row of a topic', () => {
   test('is what avsc reads from it by the schema that is registered', () => {
@@ -101,7 +134,44 @@ describe('a row of a topic', () => {
   })
 })
 
+describe('the key of what is no more', () => {
+  test('is that of the result that was there, though its columns can be null', () => {
+    const fields: Field[] = [
+      { name: 'zone', type: { kind: 'string' }, nullable: false },
+      { name: 'window_start', type: { kind: 'timestamp', unit: 'millis', local: false }, nullable: true },
+      { name: 'rows', type: { kind: 'int64' }, nullable: false },
+    ]
+    const nullable = fields.map((field) => ({ ...field, nullable: true }))
+    const encoder = topicEncoder({ topic: 't', keyFields: fields.slice(0, 2), fields }, 1, 2)
+    for (const start of [null, 1_700_000_000_000]) {
+      const there = createBatch(fields)
+      compileAppender(fields)({ zone: 'a', window_start: start, rows: 5n }, there.columns)
+      const gone = createBatch(nullable)
+      compileAppender(nullable)({ zone: 'a', window_start: start, rows: null }, gone.columns)
+      expect(encoder.encodeKey(gone, 0)).toEqual(encoder.encode(there, 0).key)
+    }
+  })
+})
+
 describe('the schema of a topic', () => {
+  test('of a key has defaults for the window, so that it follows one that had none', () => {
+    const instant: ColumnType = { kind: 'timestamp', unit: 'millis', local: false }
+    const fields: Field[] = [
+      { name: 'zone', type: { kind: 'int32' }, nullable: false },
+      { name: 'window_start', type: instant, nullable: false },
+      { name: 'window_end', type: instant, nullable: true },
+    ]
+    const { fields: written } = JSON.parse(keySchemaText('Key', fields)) as {
+      fields: { default?: unknown }[]
+    }
+    expect(written.map((field) => ('default' in field ? field.default : 'none'))).toEqual(['none', 0, null])
+    const before = referenceType(JSON.parse(avroSchemaText('Key', fields.slice(0, 1))) as Schema)
+    const after = referenceType(JSON.parse(keySchemaText('Key', fields)) as Schema)
+    // Neither side needs more than the other has.
+    expect(() => after.createResolver(before)).not.toThrow()
+    expect(() => before.createResolver(after)).not.toThrow()
+  })
+
   test('gives back the fields it was made from, with their logical types', () => {
     fc.assert(
       fc.property(fc.array(oneField, { minLength: 1, maxLength: 8 }), (chosen) => {
