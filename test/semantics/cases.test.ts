@@ -1,9 +1,15 @@
+import { replay, type ReplayResult } from 'millrace/testing'
 import { describe, expect, it } from 'vitest'
+import { PipelineError } from '../../src/errors.ts'
+import { memoryStore } from '../../src/testing/memory-store.ts'
 import { computeOracle } from '../../src/testing/oracle/oracle.ts'
+import { rowsSource } from '../../src/testing/rows-source.ts'
+import { scriptedSource } from '../support/scripted-source.ts'
+import { rowsIn, start, WORLD } from '../support/world.ts'
 import { partitionsOf, plainRows, SCHEMAS } from './case-rows.ts'
-import { caseFiles, isRecord, recordsOf, type CaseRow, type SemanticsCase } from './case.ts'
+import { caseFiles, type CaseRow, isRecord, recordsOf, type SemanticsCase, testRecord } from './case.ts'
 import { EngineRun } from './engine-run.ts'
-import { compared } from './expected-rows.ts'
+import { compared, plainRow } from './expected-rows.ts'
 import { programOf, withResultsTopic } from './program.ts'
 
 /** What a case says of its dead letters: [reason, partition, offset]. */
@@ -94,12 +100,73 @@ function byEngine(one: SemanticsCase, restarts: boolean): Outcome {
   }
 }
 
+type JsonRow = Readonly<Record<string, unknown>>
+
+function outcomeOf(
+  rows: (path: string) => readonly JsonRow[],
+  { totals }: Pick<ReplayResult['summary'], 'totals'>,
+): Outcome {
+  return {
+    table: (path) => rows(path).map(plainRow),
+    letters: rows('dead_letters').map((letter) => [
+      letter['reason'],
+      Number(letter['_partition']),
+      Number(letter['_offset']),
+    ]),
+    late: totals.late,
+    dropped: totals.dropped,
+  }
+}
+
+/** The replay of users' tests: whatever the cuts, the last revisions are the same. */
+async function byReplay(one: SemanticsCase, epochRows: number, batchRecords: number): Promise<Outcome> {
+  const records = recordsOf(one).map(testRecord)
+  const result = await replay(programOf(one), { records, epochRows, batchRecords })
+  return outcomeOf((path) => result.rows(path), result.summary)
+}
+
+/** Stopped when so many records have been read, gracefully or in the middle of an epoch, and started again. */
+async function byTwoStarts(one: SemanticsCase, reads: number, isCrash: boolean): Promise<Outcome> {
+  const program = programOf(one)
+  const records = recordsOf(one).map(testRecord)
+  const lake = memoryStore()
+  const controller = new AbortController()
+  let left = reads
+  const read = () => {
+    if (left-- > 0) return 1
+    if (isCrash) throw new PipelineError('SOURCE_BROKEN', 'no more of this')
+    controller.abort()
+    return 1
+  }
+  const script = records.map(() => read)
+  const inner = rowsSource(program, records).open(WORLD)
+  const ids = (await inner.partitions()).map(({ id }) => id)
+  const source = scriptedSource(inner, Object.fromEntries(ids.map((id) => [id, script])))
+  const first = start(program, { lake, source, signal: controller.signal, epochRows: 2, batchRecords: 1 })
+  if (isCrash) await expect(first).rejects.toMatchObject({ code: 'SOURCE_BROKEN' })
+  else await first
+  const summary = await start(program, { lake, records, epochRows: 2 })
+  const paths = [...program.tables.map(({ layer, name }) => `${layer}/${name}`), 'dead_letters']
+  const tables = new Map<string, readonly JsonRow[]>()
+  for (const path of paths) tables.set(path, await rowsIn(lake, path))
+  return outcomeOf((path) => tables.get(path)!, summary)
+}
+
 for (const { file, about, cases } of caseFiles()) {
   describe(`${file}: ${about}`, () => {
     for (const one of cases) {
       it(`${one.name}: the oracle`, () => check(one, byOracle(one), false))
       it(`${one.name}: the engine, in one process`, () => check(one, byEngine(one, false), true))
       it(`${one.name}: the engine, restarted`, () => check(one, byEngine(one, true), true))
+      it(`${one.name}: replayed`, async () => {
+        for (const epochRows of [1, 2, 1_000]) check(one, await byReplay(one, epochRows, 1), false)
+        check(one, await byReplay(one, 3, 1_000), false)
+      })
+      it(`${one.name}: stopped and started again`, async () => {
+        const half = Math.floor(recordsOf(one).length / 2)
+        check(one, await byTwoStarts(one, half, false), false)
+        check(one, await byTwoStarts(one, half, true), false)
+      })
     }
   })
 }

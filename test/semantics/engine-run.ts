@@ -79,6 +79,11 @@ export class EngineRun {
     })
   }
 
+  /** The newest arrival so far. */
+  get clockMs(): number {
+    return this.#clockMs
+  }
+
   /** A partition takes its next records, in one batch. */
   take(index: number, count: number): void {
     this.#clockMs = Math.max(this.#clockMs, this.#partitions[index]!.take(count))

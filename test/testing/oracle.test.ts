@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { computeOracle, type OracleRecord } from '../../src/testing/oracle/oracle.ts'
-import { doubleOf, nearestDouble, numeratorOf } from '../../src/testing/oracle/rational.ts'
+import { doubleOf, nearestDouble, nearestRoot, numeratorOf } from '../../src/testing/oracle/rational.ts'
+import { sketchQuantile } from '../../src/testing/oracle/sketch.ts'
 import type { AggregateNode, PipelineSpec, RowNode, SourceNode } from '../../src/topology/node.ts'
 
 /** The oracle is held to examples worked out by hand from decision 0001. */
@@ -158,5 +159,30 @@ describe('the oracle', () => {
     expect(doubleOf(numeratorOf(5e-324) * 3n)).toBe(1.5e-323)
     expect(doubleOf(numeratorOf(Number.MAX_VALUE) * 2n)).toBe(Infinity)
     for (const value of [0.1, 1e300, -2.5e-310, 7]) expect(doubleOf(numeratorOf(value))).toBe(value)
+  })
+
+  it('takes roots that round once, and do not overflow before', () => {
+    expect(nearestRoot({ numerator: 2n, denominator: 1n })).toBe(Math.SQRT2)
+    expect(nearestRoot({ numerator: 1n, denominator: 4n })).toBe(0.5)
+    expect(nearestRoot({ numerator: 0n, denominator: 1n })).toBe(0)
+    expect(nearestRoot({ numerator: 10n ** 600n, denominator: 1n })).toBe(1e300)
+    expect(nearestRoot({ numerator: 1n, denominator: 10n ** 640n })).toBe(1e-320)
+    // (2^53 + 1)^2: a tie, which goes to the even neighbour.
+    expect(nearestRoot({ numerator: (2n ** 53n + 1n) ** 2n, denominator: 1n })).toBe(2 ** 53)
+  })
+
+  it('finds quantiles within their accuracy, the first and the last of them exactly', () => {
+    const values = Array.from({ length: 100 }, (_, i) => 1.1 ** (i - 50) * (i % 3 === 0 ? -1 : 1))
+    const sorted = values.toSorted((a, b) => a - b)
+    for (const q of [0.1, 0.37, 0.5, 0.9]) {
+      const exact = sorted[Math.floor(q * 99)]!
+      expect(Math.abs(sketchQuantile(values, q, 0.01) - exact)).toBeLessThanOrEqual(0.01 * Math.abs(exact))
+    }
+    expect([sketchQuantile(values, 0, 0.01), sketchQuantile(values, 1, 0.01)]).toEqual([
+      sorted[0],
+      sorted[99],
+    ])
+    expect(sketchQuantile([Number.NaN, Infinity, 3], 1, 0.01)).toBeNaN()
+    expect(sketchQuantile([-0], 0.5, 0.01)).toBe(0)
   })
 })

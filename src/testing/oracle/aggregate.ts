@@ -3,7 +3,7 @@ import type { AggregateSpec } from '../../topology/node.ts'
 import { type AvroType, cellOfAvro, typeOfField, valueAt } from './cell.ts'
 import { compare, type Scaled } from './compare.ts'
 import { compareItems, type Item } from './item.ts'
-import { doubleOf, nearestDouble, numeratorOf, varianceOf } from './rational.ts'
+import { doubleOf, nearestDouble, nearestRoot, numeratorOf, varianceOf } from './rational.ts'
 import { counted, distinctCount, sketchQuantile } from './sketch.ts'
 
 /** The Avro type of an aggregate's column. */
@@ -85,11 +85,8 @@ function ofValues(spec: FieldSpec, type: AvroType, pairs: readonly Pair[]): unkn
     case 'avg':
       return averageOf(type, values)
     case 'variance':
-      return varianceOf(numbersOf(type, values), spec.of === 'sample')
-    case 'stddev': {
-      const variance = varianceOf(numbersOf(type, values), spec.of === 'sample')
-      return variance === null ? null : Math.sqrt(variance)
-    }
+    case 'stddev':
+      return spreadOf(spec, type, values)
     case 'min':
       return [...values].sort(compare)[0]
     case 'max':
@@ -151,14 +148,19 @@ function wholeOf(type: AvroType, values: readonly unknown[]): readonly bigint[] 
   )
 }
 
-/** Values as fractions; null where one is not finite. */
-function numbersOf(
+function spreadOf(
+  { kind, of }: Extract<AggregateSpec, { kind: 'variance' | 'stddev' }>,
   type: AvroType,
   values: readonly unknown[],
-): { readonly numerators: readonly bigint[]; readonly denominator: bigint } | null {
-  if (!isFloat(type)) return { numerators: wholeOf(type, values), denominator: scaleOf(type) }
-  if (!values.every(Number.isFinite)) return null
-  return { numerators: (values as readonly number[]).map(numeratorOf), denominator: 1n << 1074n }
+): number | null {
+  const isSample = of === 'sample'
+  if (isSample && values.length === 1) return null
+  if (isFloat(type) && !values.every(Number.isFinite)) return Number.NaN
+  const variance = isFloat(type)
+    ? varianceOf((values as readonly number[]).map(numeratorOf), 1n << 1074n, isSample)
+    : varianceOf(wholeOf(type, values), scaleOf(type), isSample)
+  if (variance === null) return null
+  return kind === 'stddev' ? nearestRoot(variance) : nearestDouble(variance.numerator, variance.denominator)
 }
 
 function doublesOf(type: AvroType, values: readonly unknown[]): readonly number[] {

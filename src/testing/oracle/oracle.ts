@@ -16,6 +16,7 @@ import { fitsAvro } from './fits-avro.ts'
 import { type Item, keyOf, type Row } from './item.ts'
 import { firstOf, isResult, Results, schemaOf } from './results.ts'
 import { passes } from './rule.ts'
+import { memberOf } from './sessions.ts'
 import { futureOf, millisOf, nextWatermark } from './watermark.ts'
 
 export { type Row, schemaOf }
@@ -256,7 +257,7 @@ class RecordWalk {
   #add(node: AggregateNode | UniqueNode, passing: Item): null {
     const specs = node.kind === 'unique' ? node.by : node.keyBy
     const key = keyOf(schemaOf(node.input), specs, passing.row)
-    if (key === null) return this.#refuse('invalid', node.name)
+    if (key === null || endsAfterAnyDate(node, passing)) return this.#refuse('invalid', node.name)
     if (!this.#books.results.isLate(node, key, passing)) {
       if (node.kind === 'aggregate') callBack(node, passing.row)
       this.#books.results.add(node, key, passing)
@@ -290,6 +291,12 @@ type Step = RowNode | AggregateNode | UniqueNode
 
 function stepOf(node: RowNode | ResultNode): Step {
   return isResult(node) ? firstOf(node) : node
+}
+
+function endsAfterAnyDate(node: AggregateNode | UniqueNode, item: Item): boolean {
+  return (
+    node.kind === 'aggregate' && node.window.kind === 'session' && memberOf(node.window, item).endMs > 8.64e15
+  )
 }
 
 /** Runs what may throw, for this row alone. */

@@ -37,20 +37,43 @@ export function nearestDouble(a: bigint, b: bigint): number {
   return Number(whole) * 2 ** exponent
 }
 
-/**
- * The variance of numerators / denominator, rounded once: (n Σx² − (Σx)²) / n², or / n (n − 1) of a sample. NaN where values are not
- * all finite (null), null of a sample of one.
- */
+/** A fraction; null where values are not all finite. */
+export interface Fraction {
+  readonly numerator: bigint
+  readonly denominator: bigint
+}
+
+/** The variance of numerators / denominator: (n Σx² − (Σx)²) / n², or / n (n − 1) of a sample. Null of a sample of one. */
 export function varianceOf(
-  values: { readonly numerators: readonly bigint[]; readonly denominator: bigint } | null,
+  numerators: readonly bigint[],
+  denominator: bigint,
   isSample: boolean,
-): number | null {
-  if (values === null) return Number.NaN
-  const { numerators, denominator } = values
+): Fraction | null {
   const n = BigInt(numerators.length)
   const divisor = isSample ? n * (n - 1n) : n * n
   if (divisor === 0n) return null
   const sum = numerators.reduce((total, value) => total + value, 0n)
   const squares = numerators.reduce((total, value) => total + value * value, 0n)
-  return nearestDouble(n * squares - sum * sum, divisor * denominator * denominator)
+  return { numerator: n * squares - sum * sum, denominator: divisor * denominator * denominator }
+}
+
+/** The double nearest to the square root of a fraction that is not below zero. */
+export function nearestRoot({ numerator, denominator }: Fraction): number {
+  // Enough bits behind the point for the least double; whether anything is left decides ties.
+  const bits = 1200n
+  const scaled = (numerator << (2n * bits)) / denominator
+  const root = wholeRoot(scaled)
+  const isExact = root * root * denominator === numerator << (2n * bits)
+  return nearestDouble(2n * root + (isExact ? 0n : 1n), 1n << (bits + 1n))
+}
+
+/** The greatest whole number of which the square is not above. */
+function wholeRoot(square: bigint): bigint {
+  if (square < 2n) return square
+  let root = 1n << BigInt((square.toString(2).length + 1) >> 1)
+  for (;;) {
+    const next = (root + square / root) >> 1n
+    if (next >= root) return root
+    root = next
+  }
 }

@@ -1,0 +1,105 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { Cells } from '../../src/testing/oracle/oracle.ts'
+import { computeOracle } from '../../src/testing/oracle/oracle.ts'
+import { letterCells } from '../../src/testing/simulation/verify.ts'
+import { WRITER_SCHEMAS } from '../simulation/reading-schema.ts'
+import { randomWorkload } from '../simulation/workload.ts'
+import { EngineRun } from './engine-run.ts'
+
+/** What is done next with the engine's tasks. Numbers are taken modulo what there is. */
+type Move =
+  | { readonly kind: 'take'; readonly partition: number; readonly count: number }
+  | { readonly kind: 'cut'; readonly partition: number }
+  | { readonly kind: 'merge'; readonly isReversed: boolean }
+  | { readonly kind: 'quiet'; readonly afterMs: number }
+  | { readonly kind: 'restart' }
+
+const partition = fc.nat(2)
+const move: fc.Arbitrary<Move> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: fc.constant('take'), partition, count: fc.integer({ min: 1, max: 40 }) }),
+  },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('cut'), partition }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('merge'), isReversed: fc.boolean() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('quiet'),
+      afterMs: fc.constantFrom(0, 1_000, 60_000, 3_600_000),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart') }) },
+)
+
+/** Which revision is the last depends on timing. */
+function linesOf(rows: readonly Cells[]): readonly string[] {
+  return rows.map((row) => {
+    const names = Object.keys(row).filter((name) => name !== 'revision')
+    return JSON.stringify(Object.fromEntries(names.sort().map((name) => [name, row[name]])))
+  })
+}
+
+const SAME = { lacking: [], surplus: [] }
+
+/** The first few rows that only one of the two has. */
+function difference(found: readonly string[], expected: readonly string[]): typeof SAME {
+  const counts = new Map<string, number>()
+  for (const line of expected) counts.set(line, (counts.get(line) ?? 0) + 1)
+  for (const line of found) counts.set(line, (counts.get(line) ?? 0) - 1)
+  const lines = (sign: number): never[] =>
+    [...counts]
+      .filter(([, times]) => times * sign > 0)
+      .map(([line]) => line)
+      .sort()
+      .slice(0, 3) as never[]
+  return { lacking: lines(1), surplus: lines(-1) }
+}
+
+function play(seed: number, moves: readonly Move[]): void {
+  const workload = randomWorkload(seed)
+  // A breaker that opens would end the run; who reads every revision sees those that were early.
+  const spec = {
+    ...workload.spec,
+    circuitBreaker: null,
+    tables: workload.spec.tables.map((table) => ({ ...table, revisions: undefined })) as never,
+  }
+  const { partitions } = workload
+  const oracle = computeOracle(spec, partitions)
+  const run = new EngineRun(spec, partitions, WRITER_SCHEMAS)
+  let clockMs = -Infinity
+  for (const one of moves) {
+    if (one.kind === 'take') run.take(one.partition % partitions.length, one.count)
+    else if (one.kind === 'cut') run.cutPartition(one.partition % partitions.length)
+    else if (one.kind === 'restart') run.restart()
+    else if (one.kind === 'merge') {
+      const order = partitions.map((_, i) => i)
+      run.cutMerges(one.isReversed ? order.reverse() : order)
+    } else if (run.clockMs > -Infinity) {
+      clockMs = Math.max(clockMs, run.clockMs) + one.afterMs
+      run.quiet(clockMs)
+    }
+  }
+  run.finish()
+  for (const [path, rows] of [
+    ...oracle.tables,
+    ['dead_letters', oracle.deadLetters.map(letterCells)] as const,
+  ])
+    expect(difference(linesOf(run.table(path)), linesOf(rows)), `seed ${seed}: ${path}`).toEqual(SAME)
+  expect(run.total('late')).toEqual(oracle.late)
+  expect(run.total('dropped')).toEqual(oracle.dropped)
+}
+
+const runs = Number(process.env['MILLRACE_RUNS'] ?? 300)
+
+describe('the engine alone', () => {
+  it('gives what the oracle says, however its input is split and whenever it goes on from what was recorded', {
+    timeout: 300_000,
+  }, () => {
+    fc.assert(fc.property(fc.integer({ min: 1, max: 1_000_000 }), fc.array(move, { maxLength: 40 }), play), {
+      numRuns: runs,
+      ...(process.env['MILLRACE_SEED'] ? { seed: Number(process.env['MILLRACE_SEED']) } : {}),
+    })
+  })
+})
