@@ -71,6 +71,8 @@ export interface MergeOutput {
 
 /** Panes of one merge task: what is known to fit into the memory of a process with a default heap, whatever the aggregates. */
 export const PANES_MAX = 20_000_000
+/** Keys of a dedupe over all partitions, likewise: 250 bytes each for short ones. */
+export const MERGED_KEYS_MAX = 5_000_000
 
 /**
  * The state machine whose input is the epoch chains of its sources. Which epochs, and in which order, is for the runtime to say and to
@@ -84,7 +86,6 @@ export class MergeTask {
   readonly #next: readonly NextWindow[]
   readonly #tables: readonly TableReader[]
   readonly #topics: readonly TopicReader[]
-  readonly #panesMax: number
   /** Between W here and W of the next stage. */
   readonly #downstreamDelayMs: number
   readonly #counts: Counts
@@ -97,7 +98,6 @@ export class MergeTask {
     this.expect(tasks)
     this.#watermarkMs = state?.watermarkMs ?? -Infinity
     this.#counts = Counts.from(state?.totals ?? null)
-    this.#panesMax = plan.spec.limits?.panesMax ?? PANES_MAX
     const isOurs = ({ result }: ResultInput): boolean => plan.results[result]!.stage === stage
     const next = plan.results.filter(({ from }) => from !== null && isOurs(from))
     this.#next = next.map((result) => new NextWindow(result))
@@ -180,7 +180,16 @@ export class MergeTask {
       const json = source.partials[window.plan.node.name]
       if (json !== undefined && json !== null) window.fold(json, task)
     }
-    if (this.openPanes > this.#panesMax) throw this.#tooManyPanes()
+    this.#checkLimits()
+  }
+
+  #checkLimits(): void {
+    const { panesMax, keysMax = MERGED_KEYS_MAX } = this.#plan.spec.limits ?? {}
+    if (this.openPanes > (panesMax ?? PANES_MAX)) throw this.#tooManyPanes(panesMax ?? PANES_MAX)
+    for (const { plan, openPanes, keys = 0, panesMax: ownMax = PANES_MAX } of this.#windows.values()) {
+      if (panesMax === undefined && openPanes > ownMax) throw this.#tooManyPanes(ownMax)
+      if (keys > keysMax) throw tooManyKeys(plan.node.name, keys, keysMax)
+    }
   }
 
   /** A claim of a source, also of one that is new: it moves the chain on, and nothing else. */
@@ -200,7 +209,10 @@ export class MergeTask {
       this.#watermarkMs = Math.max(this.#watermarkMs, Math.min(...busy.map((source) => source.watermarkMs)))
     }
     const at = { watermarkMs: this.#watermarkMs, slowestMs, epoch, nowMs }
-    for (const window of this.#windows.values()) window.fire(at)
+    for (const window of this.#windows.values()) {
+      window.fire(at)
+      countUp(this.#counts.dropped, window.plan.node.name, window.dropped ?? 0)
+    }
     const tables = this.#tables.map((table) => table.read(this.#firedBy(table.from), nowMs))
     for (const { output, added } of tables) countUp(this.#counts.rows, output.shape.path, added)
     return {
@@ -270,16 +282,27 @@ export class MergeTask {
     return partials.every((partial) => partial === null) ? [] : partials
   }
 
-  #tooManyPanes(): PipelineError {
+  #tooManyPanes(panesMax: number): PipelineError {
     const windows = [...this.#windows.values()].sort((a, b) => b.openPanes - a.openPanes)
     const { plan, openPanes } = windows[0]!
     return new PipelineError(
       'STATE_LIMIT',
-      `${plan.node.name} has ${openPanes} open windows in one merge task, ${this.openPanes} with the other results; the limit is ${this.#panesMax}`,
+      `${plan.node.name} has ${openPanes} open windows in one merge task, ${this.openPanes} with the other results; the limit is ${panesMax}`,
       {
         advice:
           'Windows are one for each key: look whether the key or the window is too fine, or which partition holds the watermark (millrace windows). Else raise mergeParallelism, or limits.panesMax with more memory.',
       },
     )
   }
+}
+
+function tooManyKeys(name: string, keys: number, keysMax: number): PipelineError {
+  return new PipelineError(
+    'STATE_LIMIT',
+    `${name} remembers ${keys} keys in one merge task; limits.keysMax is ${keysMax}`,
+    {
+      advice:
+        'Shorten the horizon of the dedupe, look which partition holds the watermark (millrace windows), raise mergeParallelism, or limits.keysMax where there is memory for it.',
+    },
+  )
 }

@@ -43,6 +43,12 @@ export interface MergeWindow {
   readonly plan: ResultPlan
   /** Panes in memory, closed ones that wait for their group among them. */
   readonly openPanes: number
+  /** Of `openPanes`, where no limit is given: what is known to fit into the memory of a process with a default heap. Absent: the merge's own. */
+  readonly panesMax?: number
+  /** Keys that are remembered beyond their rows, where there are such. */
+  readonly keys?: number
+  /** Rows that the last `fire` left out: duplicates. */
+  readonly dropped?: number
   /** The `nowMs` at which an early result is due; Infinity where none is. */
   readonly earlyDueMs: number
   /** Adds what an epoch of a source adds to the windows. */

@@ -62,6 +62,11 @@ export class OrderedPanes {
     for (const accumulator of this.accumulators) accumulator.mergePane(accumulator, from, into)
   }
 
+  /** Adds a pane of other panes of the same plan. */
+  mergeFrom(other: OrderedPanes, from: number, into: number): void {
+    this.accumulators.forEach((accumulator, a) => accumulator.mergePane(other.accumulators[a]!, from, into))
+  }
+
   reset(pane: number): void {
     for (const accumulator of this.accumulators) accumulator.reset(pane)
   }

@@ -26,7 +26,7 @@ interface SessionsOfKey {
   readonly text: string
   readonly key: readonly KeyJson[]
   /** By start. */
-  readonly sessions: Session[]
+  sessions: Session[]
   /** No session is longer. */
   spanMs: number
 }
@@ -49,6 +49,8 @@ const PART_PANES_MAX = 20_000
 export class SessionMergeWindow implements MergeWindow {
   readonly plan: ResultPlan
   readonly fired: FiredRows
+  /** Of sessions, of some 700 bytes each for short keys. */
+  readonly panesMax = 2_000_000
   readonly #latenessMs: number
   readonly #keys = new Map<string, SessionsOfKey>()
   /** By pane. */
@@ -114,7 +116,8 @@ export class SessionMergeWindow implements MergeWindow {
   fire(at: FireAt): void {
     this.#book.fire(at)
     this.#keepWhatIsBack()
-    this.#passedMs = Math.max(this.#passedMs, at.slowestMs)
+    // Where all sources are idle, W may be behind the slowest.
+    this.#passedMs = Math.max(this.#passedMs, Math.min(at.slowestMs, at.watermarkMs))
   }
 
   clear(): void {
@@ -239,10 +242,12 @@ export class SessionMergeWindow implements MergeWindow {
 
   #attach(session: Session): void {
     const { startMs, endMs } = session.extent
-    const { sessions } = session.of
+    const { of } = session
     this.#sessions[session.pane] = session
-    session.of.spanMs = Math.max(session.of.spanMs, endMs - startMs)
-    sessions.splice(placeOf(sessions, startMs), 0, session)
+    of.spanMs = Math.max(of.spanMs, endMs - startMs)
+    // Most keys have one session, and an array that has grown has room for many.
+    if (of.sessions.length === 0) of.sessions = [session]
+    else of.sessions.splice(placeOf(of.sessions, startMs), 0, session)
   }
 
   #detach({ of: { sessions }, extent: { startMs }, ...rest }: Session): void {

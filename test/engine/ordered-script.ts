@@ -10,6 +10,11 @@ export interface Arrival {
   readonly offset: number
 }
 
+/** By event time, then task, then offset. */
+export function compareArrivals(a: Arrival, b: Arrival): number {
+  return a.row.timeMs - b.row.timeMs || (a.task < b.task ? -1 : a.task > b.task ? 1 : a.offset - b.offset)
+}
+
 /** Rows of partitions, and what happens to them when: the same rows must come out whatever happens. */
 export interface Script {
   readonly partitions: readonly (readonly Arrival[])[]
@@ -25,6 +30,7 @@ export function scripts(options: {
   partitions: number
   gaps?: boolean
   idle?: boolean
+  rowsMax?: number
 }): fc.Arbitrary<Script> {
   const row = fc.record({
     key: fc.constantFrom('a', 'b'),
@@ -38,7 +44,7 @@ export function scripts(options: {
   const partition = fc.record({
     beginMs: fc.integer({ min: -20, max: 20 }),
     boundMs: fc.constantFrom(...options.boundsMs),
-    rows: fc.array(row, { maxLength: 14 }),
+    rows: fc.array(row, { maxLength: options.rowsMax ?? 14 }),
   })
   return fc.record({
     partitions: fc.array(partition, { minLength: 1, maxLength: options.partitions }).map((all) =>
