@@ -21,6 +21,7 @@ export class DoubleExtremum implements Accumulator {
   readonly resultField: Field
   readonly #extremum: 'min' | 'max'
   readonly #sign: 1 | -1
+  #panes = 0
   #best = new Float64Array(0)
   #seen = new Uint8Array(0)
 
@@ -31,10 +32,11 @@ export class DoubleExtremum implements Accumulator {
   }
 
   reserve(panes: number): void {
-    const before = this.#best.length
+    if (panes <= this.#panes) return
     this.#best = grownFloat64(this.#best, panes)
-    this.#best.fill(Number.POSITIVE_INFINITY, before)
+    this.#best.fill(Number.POSITIVE_INFINITY, this.#panes, panes)
     this.#seen = grownUint8(this.#seen, panes)
+    this.#panes = panes
   }
 
   reset(pane: number): void {

@@ -1,8 +1,9 @@
 /**
- * Room for panes. A small array doubles, so that a pane table that grows pane by pane copies each state a few times
- * only. A large one grows by a quarter: ten million panes then take at most a quarter more than they need, and while
- * one is copied no more than two and a quarter of it are there, one array at a time. What is new is zero, which every accumulator
- * takes for an empty pane, or fills itself.
+ * Room for panes. An array doubles, and a large one becomes four times as long: the system gives memory only to pages that are
+ * touched, so what is beyond the last pane costs nothing, while every array that was outgrown stays until the next garbage
+ * collection. So those together are a third of the state at most, and the peak, when one is copied, is below two and a half times
+ * of what it was. What is new is zero, which most accumulators take for an empty pane; who wants something else fills in just the
+ * panes that are there.
  */
 export function grownFloat64(array: Float64Array<ArrayBuffer>, length: number): Float64Array<ArrayBuffer> {
   if (length <= array.length) return array
@@ -27,8 +28,9 @@ export function grownUint8(array: Uint8Array<ArrayBuffer>, length: number): Uint
 
 /** Elements, not bytes: arrays that are asked for the same lengths must have the same lengths, whatever they are of. */
 const LARGE = 2 ** 21
+const STEP_MAX = 2 ** 26
 
 function grownLength(array: { readonly length: number }, needed: number): number {
-  const factor = array.length < LARGE ? 2 : 1.25
-  return Math.max(needed, Math.ceil(array.length * factor), 64)
+  const step = array.length < LARGE ? array.length : Math.min(3 * array.length, STEP_MAX)
+  return Math.max(needed, array.length + step, 64)
 }

@@ -23,6 +23,7 @@ export class PlacedSlots {
   places = new Float64Array(0)
   /** 1 + the index of the task's name; 0 where a pane is empty. */
   #tasks = new Int32Array(0)
+  #panes = 0
   readonly #names = new TaskNames()
   readonly #values: ValueSlots
   readonly #type: HeldType
@@ -33,11 +34,12 @@ export class PlacedSlots {
   }
 
   reserve(panes: number): void {
-    const before = this.places.length
+    if (panes <= this.#panes) return
     this.places = grownFloat64(this.places, panes * 2)
-    this.places.fill(Number.NaN, before)
+    this.places.fill(Number.NaN, this.#panes * 2, panes * 2)
     this.#tasks = grownInt32(this.#tasks, panes)
     this.#values.reserve(panes)
+    this.#panes = panes
   }
 
   reset(pane: number): void {

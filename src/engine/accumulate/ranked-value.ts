@@ -29,6 +29,7 @@ export class RankedValue implements Accumulator {
   readonly #sign: 1 | -1
   readonly #byType: HeldType
   readonly #slots: PlacedSlots
+  #panes = 0
   #leads = new Float64Array(0)
   /** Null where leads are exact. */
   readonly #bys: ValueSlots | null
@@ -43,11 +44,12 @@ export class RankedValue implements Accumulator {
   }
 
   reserve(panes: number): void {
-    const before = this.#leads.length
+    if (panes <= this.#panes) return
     this.#leads = grownFloat64(this.#leads, panes)
-    this.#leads.fill(Number.NaN, before)
+    this.#leads.fill(Number.NaN, this.#panes, panes)
     this.#bys?.reserve(panes)
     this.#slots.reserve(panes)
+    this.#panes = panes
   }
 
   reset(pane: number): void {

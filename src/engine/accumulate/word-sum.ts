@@ -41,6 +41,7 @@ export class WordSum implements Accumulator {
   readonly #words: WordsPerValue
   readonly #stride: number
   readonly #denominator: bigint
+  #panes = 0
   #state = new Float64Array(0)
   #uncarriedRows = 0
 
@@ -54,6 +55,7 @@ export class WordSum implements Accumulator {
 
   reserve(panes: number): void {
     this.#state = grownFloat64(this.#state, panes * this.#stride)
+    this.#panes = Math.max(this.#panes, panes)
   }
 
   reset(pane: number): void {
@@ -194,7 +196,7 @@ export class WordSum implements Accumulator {
   }
 
   #carryAll(): void {
-    for (let at = 0; at + this.#stride <= this.#state.length; at += this.#stride) this.#carry(at)
+    for (let pane = 0; pane < this.#panes; pane++) this.#carry(pane * this.#stride)
     this.#uncarriedRows = 0
   }
 
