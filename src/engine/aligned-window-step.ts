@@ -3,12 +3,10 @@ import type { AggregateNode } from '../topology/node.ts'
 import { type Frame, Selection } from './frame.ts'
 import { instantText } from './instant-text.ts'
 import { PaneTable } from './pane-table.ts'
-import { panesToJson } from './partial.ts'
 import type { ResultPlan } from './plan.ts'
 import { accumulatorsOf, RowAdder } from './row-adder.ts'
 import { RowKeys } from './row-keys.ts'
 import type { StepReport } from './row-step.ts'
-import { sliceByKey } from './slice.ts'
 import { type AlignedSpec, type AlignedWindows, alignedWindows } from './window.ts'
 import { SingleWindowPlacer, type WindowPlacer } from './window-placer.ts'
 import { WindowRuns } from './window-runs.ts'
@@ -73,10 +71,7 @@ export class AlignedWindowStep implements WindowStep {
   }
 
   takePartials(slices: number): readonly unknown[] {
-    const windows = this.#placer.windowPanes(this.#panes)
-    const partials = sliceByKey(windows, slices).map((panes) =>
-      panes.length === 0 ? null : panesToJson(windows, panes),
-    )
+    const partials = this.#placer.partials(this.#panes, slices)
     this.clear()
     return partials
   }

@@ -4,6 +4,7 @@ import { type RowOps, rowOpsFor } from '../columns/row-ops.ts'
 import { appendInt64, int64Column } from '../columns/write.ts'
 import type { Accumulator } from './accumulate/accumulator.ts'
 import { type KeyJson, keyFromJson, keyToJson } from './key-codec.ts'
+import { GonePanes, type GonePanesJson } from './gone-panes.ts'
 import { type FireAt, FiredRows, type MergeWindow, type MergeWindowOptions } from './merge-window.ts'
 import { OpenPanes } from './open-panes.ts'
 import type { PaneStatesJson } from './pane-states.ts'
@@ -16,7 +17,9 @@ import { type AlignedSpec, type AlignedWindows, alignedWindows } from './window.
 /** Panes of a merge at rest: what the partials hold, and what was written of each pane. */
 export interface MergePanesJson extends PanesJson, PaneStatesJson {
   /** Of changes: panes that are gone. They come before those that are there. */
-  readonly gone?: Pick<PanesJson, 'keys' | 'windowStartsMs'>
+  readonly gone?: GonePanesJson
+  /** Of changes: all panes of before are gone. Those that are there follow. */
+  readonly goneAll?: true
 }
 
 /** Of a snapshot: a line of JSON is a string. */
@@ -28,6 +31,7 @@ export class PaneMergeWindow implements MergeWindow {
   readonly fired: FiredRows
   readonly #windows: AlignedWindows
   readonly #hasBounds: boolean
+  readonly #hopMs: number
   readonly #countsRows: boolean
   readonly #keyOps: readonly RowOps[]
   readonly #panes: OpenPanes
@@ -35,8 +39,7 @@ export class PaneMergeWindow implements MergeWindow {
   /** One key and one state, on their way from JSON. */
   readonly #key: ColumnBatch
   readonly #scratch: readonly Accumulator[]
-  #goneKeys: KeyJson[][]
-  #goneStartsMs: number[] = []
+  readonly #gone: GonePanes
 
   constructor(options: MergeWindowOptions, window: AlignedSpec) {
     const { plan } = options
@@ -44,13 +47,14 @@ export class PaneMergeWindow implements MergeWindow {
     this.fired = new FiredRows(plan)
     this.#windows = alignedWindows(window)
     this.#hasBounds = window.kind !== 'global'
+    this.#hopMs = window.kind === 'hopping' ? window.hopMs : 0
     this.#countsRows = countsRows(plan)
     this.#keyOps = plan.keyFields.map(rowOpsFor)
     this.#panes = new OpenPanes(plan.keyFields, () => accumulatorsOf(plan))
     this.#key = createBatch(plan.keyFields)
     this.#scratch = accumulatorsOf(plan)
     for (const accumulator of this.#scratch) accumulator.reserve(1)
-    this.#goneKeys = plan.keyFields.map(() => [])
+    this.#gone = new GonePanes(plan.keyFields)
     this.#book = new ResultBook(
       options,
       {
@@ -80,12 +84,17 @@ export class PaneMergeWindow implements MergeWindow {
     for (let i = 0; i < panes.windowStartsMs.length; i++) {
       const keyId = this.#keyIdOf(panes.keys, i)
       const startMs = panes.windowStartsMs[i]!
-      const known = this.#panes.find(keyId, startMs)
-      if (known >= 0) this.#merge(known, panes.states, i)
-      const pane = known >= 0 ? known : this.#open(keyId, startMs, panes.states, i)
-      if (known < 0) this.#book.open(pane)
-      this.#book.touch(pane, this.#countsRows ? Number(panes.states.at(-1)![i]) : 1)
+      const windows = panes.windows?.[i] ?? 1
+      for (let w = 0; w < windows; w++) this.#add(keyId, startMs + w * this.#hopMs, panes.states, i)
     }
+  }
+
+  #add(keyId: number, startMs: number, states: PanesJson['states'], index: number): void {
+    const known = this.#panes.find(keyId, startMs)
+    if (known >= 0) this.#merge(known, states, index)
+    const pane = known >= 0 ? known : this.#open(keyId, startMs, states, index)
+    if (known < 0) this.#book.open(pane)
+    this.#book.touch(pane, this.#countsRows ? Number(states.at(-1)![index]) : 1)
   }
 
   fire(at: FireAt): void {
@@ -97,18 +106,20 @@ export class PaneMergeWindow implements MergeWindow {
   }
 
   *snapshot(kind: 'full' | 'changes'): Generator<MergePanesJson> {
-    const keys = this.#goneKeys
-    const windowStartsMs = this.#goneStartsMs
-    this.#goneKeys = this.plan.keyFields.map(() => [])
-    this.#goneStartsMs = []
-    if (kind === 'changes' && windowStartsMs.length > 0) {
-      yield { ...this.#write([]), gone: { keys, windowStartsMs } }
+    const gone = this.#gone
+    // Where more is gone than is left, what is left says it in fewer words.
+    const isAll = kind === 'full' || gone.size > this.#panes.open
+    if (kind === 'changes' && isAll) yield { ...this.#write([]), goneAll: true }
+    if (!isAll) for (const part of gone.parts(PART_PANES_MAX)) yield { ...this.#write([]), gone: part }
+    gone.clear()
+    for (const panes of this.#book.panes.takeForSnapshot(isAll ? 'full' : 'changes', PART_PANES_MAX)) {
+      yield this.#write(panes)
     }
-    for (const panes of this.#book.panes.takeForSnapshot(kind, PART_PANES_MAX)) yield this.#write(panes)
   }
 
   restore(json: unknown): void {
     const panes = json as MergePanesJson
+    if (panes.goneAll === true) this.#forgetAll()
     if (panes.gone !== undefined) this.#forget(panes.gone)
     for (let i = 0; i < panes.windowStartsMs.length; i++) {
       const keyId = this.#keyIdOf(panes.keys, i)
@@ -149,7 +160,7 @@ export class PaneMergeWindow implements MergeWindow {
     }
   }
 
-  #forget(gone: Pick<PanesJson, 'keys' | 'windowStartsMs'>): void {
+  #forget(gone: GonePanesJson): void {
     for (let i = 0; i < gone.windowStartsMs.length; i++) {
       const pane = this.#panes.find(this.#keyIdOf(gone.keys, i), gone.windowStartsMs[i]!)
       if (pane < 0) continue
@@ -158,13 +169,19 @@ export class PaneMergeWindow implements MergeWindow {
     }
   }
 
+  #forgetAll(): void {
+    for (const pane of this.#panes.all()) {
+      this.#book.forget(pane)
+      this.#panes.remove(pane)
+    }
+  }
+
   #release(pane: number): void {
     if (this.#book.panes.isKnown(pane)) {
       const keyId = this.#panes.keyIdOf(pane)
-      const columns = this.#panes.keys.columnsOf(keyId)
-      const row = this.#panes.keys.rowOf(keyId)
-      columns.forEach((column, c) => this.#goneKeys[c]!.push(keyToJson(column, row)))
-      this.#goneStartsMs.push(this.#panes.startOf(pane))
+      const { keys } = this.#panes
+      this.#gone.add(keys.columnsOf(keyId), keys.rowOf(keyId), this.#panes.startOf(pane))
+      if (this.#gone.size > this.#panes.open) this.#gone.countOnly()
     }
     this.#panes.remove(pane)
   }

@@ -1,13 +1,14 @@
 import type { Frame, Selection } from './frame.ts'
 import type { PaneTable } from './pane-table.ts'
+import { type PanesJson, slicedPanes } from './partial.ts'
 import type { AlignedWindows } from './window.ts'
 
 /** Says to which pane of its key a row is added, if it is not late for all that it belongs to. */
 export interface WindowPlacer {
   /** Parts `input`; places[row − base of the frame] becomes a number for each row that is on time. Rows of a key with the same number share a pane. */
   place(input: Selection, frame: Frame, places: Float64Array, onTime: Selection, late: Selection): void
-  /** From places to windows: the panes of an epoch by the starts of their windows. */
-  windowPanes(places: PaneTable): PaneTable
+  /** The panes of an epoch by their windows, as JSON by slice of the keys; null for slices without panes. */
+  partials(places: PaneTable, slices: number): readonly (PanesJson | null)[]
   /** The epoch has ended. */
   clear(): void
 }
@@ -53,8 +54,8 @@ export class SingleWindowPlacer implements WindowPlacer {
     }
   }
 
-  windowPanes(places: PaneTable): PaneTable {
-    return places
+  partials(places: PaneTable, slices: number): readonly (PanesJson | null)[] {
+    return slicedPanes(places, slices)
   }
 
   clear(): void {}

@@ -2,7 +2,11 @@ import type { HoppingSpec } from '../topology/node.ts'
 import type { Frame, Selection } from './frame.ts'
 import type { PaneTable } from './pane-table.ts'
 import { type AlignedWindows, alignedWindows } from './window.ts'
+import { type PanesJson, slicedPanes } from './partial.ts'
 import type { WindowPlacer } from './window-placer.ts'
+
+/** Windows that a partial holds for each run. */
+const EXPANSION_MAX = 4
 
 interface WindowRun {
   readonly firstMs: number
@@ -11,13 +15,13 @@ interface WindowRun {
 
 /**
  * Windows that overlap. A row is in many of them, and is added once: to the *run* of windows for which it is on time, from the first start to the last. What a run has got is added to its
- * windows when the epoch ends. (Slices as in Li et al., "No Pane, No Gain", SIGMOD Record 2005; rows that come too late for the first windows have runs of their own.)
+ * windows when the epoch ends, or, where that would make many more of them, by the merge. (Slices as in Li et al., "No Pane, No Gain", SIGMOD Record 2005; rows that come too late for the first windows have runs of their own.)
  *
  *    2    4    5        6    8
  *    [------------------)               size 4, hop 2: at 5 windows 2 and 4; at W = 6 or beyond 4 alone
  *         [------------------)
  *
- * Where a key has many runs, they are added to blocks of 1, 2, 4, … windows, as in a segment tree, and each block then to its two halves: 2 log2 n additions for a run of n windows, and not n.
+ * To add runs to windows, they are added to blocks of 1, 2, 4, … windows, as in a segment tree, and each block then to its two halves: 2 log2 n additions for a run of n windows, and not n.
  */
 export class WindowRuns implements WindowPlacer {
   readonly #spec: HoppingSpec
@@ -68,10 +72,29 @@ export class WindowRuns implements WindowPlacer {
     }
   }
 
-  windowPanes(places: PaneTable): PaneTable {
+  partials(places: PaneTable, slices: number): readonly (PanesJson | null)[] {
+    const windowsOfRow = Math.ceil(this.#spec.sizeMs / this.#spec.hopMs)
+    const runsOfKey = places.size / Math.max(1, places.keys.length)
+    // r runs of a key are in about r + n windows. What a partial holds stays in proportion to the rows.
+    if (runsOfKey + windowsOfRow > runsOfKey * EXPANSION_MAX) {
+      return slicedPanes(places, slices).map((panes) => (panes === null ? null : this.#asRuns(panes)))
+    }
+    return slicedPanes(this.#windowPanes(places, blockLevels(windowsOfRow, runsOfKey)), slices)
+  }
+
+  #asRuns(panes: PanesJson): PanesJson {
+    const runs = panes.windowStartsMs.map((place) => this.#runs[place]!)
+    return {
+      ...panes,
+      windowStartsMs: runs.map(({ firstMs }) => firstMs),
+      windows: runs.map(({ firstMs, lastMs }) => (lastMs - firstMs) / this.#spec.hopMs + 1),
+    }
+  }
+
+  #windowPanes(places: PaneTable, levels: number): PaneTable {
     const { hopMs, offsetMs } = this.#spec
     // Tables of blocks, by the start of their first window; blocks[level] are of 2^level windows.
-    const blocks = Array.from({ length: this.#levelsFor(places) }, () => this.#tableLike(places))
+    const blocks = Array.from({ length: levels }, () => this.#tableLike(places))
     for (let pane = 0; pane < places.size; pane++) {
       const { firstMs, lastMs } = this.#runs[places.windowStartOf(pane)]!
       const keyId = places.keyIdOf(pane)
@@ -101,17 +124,6 @@ export class WindowRuns implements WindowPlacer {
     this.#index.clear()
   }
 
-  /**
-   * One, for no blocks but windows themselves, where that is cheaper: r runs of n windows are r × n additions, by blocks about r × 2 log2 n
-   * and 2 for each of the (r + n) windows.
-   */
-  #levelsFor(places: PaneTable): number {
-    const windows = Math.ceil(this.#spec.sizeMs / this.#spec.hopMs)
-    const levels = Math.floor(Math.log2(windows)) + 1
-    const runs = places.size / Math.max(1, places.keys.length)
-    return runs * (windows - 2 * levels) > 2 * (runs + windows) ? levels : 1
-  }
-
   /** The start of the first window that W has not closed. */
   #firstOpenMs(watermarkMs: number): number {
     const closedMs = watermarkMs - this.#allowedLatenessMs - this.#spec.sizeMs
@@ -131,6 +143,15 @@ export class WindowRuns implements WindowPlacer {
     }
     return run
   }
+}
+
+/**
+ * Sizes of blocks; one, for no blocks but windows themselves, where that is cheaper: r runs of n windows are r × n additions, by blocks about r × 2 log2 n and 2 for each of the
+ * r + n windows.
+ */
+function blockLevels(windows: number, runs: number): number {
+  const levels = Math.floor(Math.log2(windows)) + 1
+  return runs * (windows - 2 * levels) > 2 * (runs + windows) ? levels : 1
 }
 
 /** The largest block that begins at a window and ends at `last` or before. */
