@@ -92,6 +92,28 @@ export const MUTANTS: readonly Mutant[] = [
     freshChance: 0.5,
   },
   { rule: 'switchRemovesFiles', story: 'the rows of both incarnations are there', freshChance: 0.5 },
+  { rule: 'removeWithAdd', story: 'a reader finds a result twice, until its older file is taken out' },
+  {
+    rule: 'redoRemoves',
+    story: 'a redo adds the newer result and leaves the older one',
+    firstSeed: 18,
+    flush: { ...EPOCH_A_RECORD, rowsMax: 5 },
+    weather: weather(['crash-before'], { disturbance: 0.02, slow: '_delta_log', slowness: 0.97 }),
+  },
+  {
+    rule: 'netRemoves',
+    story: 'one commit adds a file and removes it, which leaves it there',
+    firstSeed: 56,
+  },
+  {
+    rule: 'restoreFiles',
+    story: 'a restored merge does not know which files hold the older results',
+    firstSeed: 32,
+  },
+  {
+    rule: 'cutAtRecordedTime',
+    story: 'a restored merge takes early results for written that were not due, or not for written that were',
+  },
   { rule: 'mergeAfterRecord', story: 'the merge folds an epoch that was never recorded', firstSeed: 32 },
   { rule: 'claimsMoveNoWatermark', story: 'windows close before the first record' },
   {
@@ -147,6 +169,12 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'retainMergeSnapshot',
     story: 'the merge is to fold again what has been deleted',
     firstSeed: 25,
+    kafka: true,
+  },
+  {
+    rule: 'retainForEverySlice',
+    story: 'an epoch is deleted that one slice of the merge has folded, and another has not',
+    firstSeed: 551,
     kafka: true,
   },
   {
