@@ -140,9 +140,21 @@ Example:
     .option('--format <format>', 'table or json', 'table')
     .action((options: Options) => run(tablesCommand(options, terminal)))
 
-  command(program, 'describe <program>', 'show what a pipeline does, as a plan').action((path: string) =>
-    run(import('./describe.ts').then(({ describe }) => describe(path, terminal))),
+  command(
+    program,
+    'describe <program>',
+    'show what a pipeline does, as a plan',
+    `With --diff: how it differs from the program that wrote a lake, and what a run would make of that. The exit code is then 6 where a run would
+refuse it: a step was changed, or removed.
+
+Example:
+  millrace describe taxi.ts
+  millrace describe taxi.ts --diff --lake ./lake`,
   )
+    .option('--diff', 'compare it with the program that wrote the lake')
+    .option('--lake <lake>', `with --diff: ${LAKE_HELP}`, LAKE_DEFAULT)
+    .option('--json', 'with --diff: as JSON')
+    .action((path: string, options: Options) => run(describeCommand(path, options, terminal)))
 
   command(
     program,
@@ -320,6 +332,12 @@ async function runCommand(path: string, options: Options, terminal: Terminal): P
   const level = textOf(options, 'logLevel')
   const logLevel = level === null ? null : parseChoice('--log-level', level, LOG_LEVELS)
   return runMain({ path, fresh, acceptLoss, allowRemoved, logLevel }, terminal)
+}
+
+async function describeCommand(path: string, options: Options, terminal: Terminal): Promise<ExitCode> {
+  const { describe, describeDiff } = await import('./describe.ts')
+  if (options['diff'] !== true) return describe(path, terminal)
+  return describeDiff({ path, lake: textOf(options, 'lake')!, isJson: options['json'] === true }, terminal)
 }
 
 async function checkCommand(path: string, options: Options, terminal: Terminal): Promise<ExitCode> {

@@ -14,6 +14,8 @@ export const EXIT = {
   takenOver: 4,
   /** `lag --max-lag`: the pipeline is further behind. */
   behind: 5,
+  /** `describe --diff`: a run would refuse the program. */
+  refused: 6,
   interrupted: 130,
   terminated: 143,
 } as const
@@ -27,6 +29,7 @@ export const EXIT_CODES_HELP = `Exit codes:
   3    stopped by the circuit breaker: too many records became dead letters
   4    another process has taken this pipeline over
   5    the pipeline is further behind than --max-lag
+  6    describe --diff: a run would refuse the program
   130  interrupted (Ctrl-C); 143 terminated. What was read is published, unless there was a second Ctrl-C`
 
 /** The program, not the world, is wrong, whichever part of Millrace found it out. */

@@ -1,6 +1,8 @@
 import { messageOf, unreachable } from '../errors.ts'
 import type { RunSummary } from '../runtime/bindings.ts'
-import type { PipelineSpec } from '../topology/node.ts'
+import { keyColumnName } from '../topology/key.ts'
+import type { PipelineSpec, ResultNode } from '../topology/node.ts'
+import { isResult } from '../topology/table-fields.ts'
 import { counted, countText, durationText, timeText } from './format.ts'
 import { fetchProgress } from './fetch-progress.ts'
 import { lakeTable } from './lake.ts'
@@ -131,12 +133,18 @@ function wrapped(parts: readonly string[], indent: number, width: number): strin
   return text
 }
 
+/** The key columns of results, also of those that `having` lets pass. */
+function keysOf(node: ResultNode): readonly string[] {
+  if (node.kind === 'having') return keysOf(node.input)
+  return node.kind === 'aggregate' ? node.keyBy.map(keyColumnName) : []
+}
+
 /** The order of a gold table is that of its windows, then of its keys. */
 async function printGold({ spec, summary, lake }: ReplayOutcome, terminal: Terminal): Promise<void> {
   const gold = summary.tables.find((table) => table.path.startsWith('gold/') && table.rows > 0)
   if (gold === undefined) return
   const node = spec.tables.find((table) => `${table.layer}/${table.name}` === gold.path)
-  const keys = node?.input.kind === 'aggregate' ? node.input.keyBy : []
+  const keys = node === undefined || !isResult(node.input) ? [] : keysOf(node.input)
   const order = ['window_start', ...keys].map(identifier).join(', ')
   const sqlName = gold.path.replace('/', '.')
   const table = await lakeTable(lake, gold.path)

@@ -39,7 +39,9 @@ function reason(source: SourceHold): string {
   const who = owner ?? 'nobody'
   switch (state) {
     case 'unheard':
-      return 'nothing is recorded of it yet. Does a process run it?'
+      return owner === null
+        ? 'nothing is recorded of it yet, and nobody has claimed it'
+        : `nothing is recorded of it yet; ${owner} has claimed it`
     case 'silent':
       return `no epoch for ${age}${unread === null ? '' : `, ${counted(unread, 'record')} wait`}; its owner (${who}) may be down`
     case 'quiet':
