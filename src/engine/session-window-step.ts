@@ -12,6 +12,7 @@ import { RowKeys } from './row-keys.ts'
 import type { StepReport } from './row-step.ts'
 import { SessionKeys } from './session-keys.ts'
 import { LiveSessions } from './session-live.ts'
+import type { SessionPartialJson } from './session-partial.ts'
 import { SessionSegments } from './session-segments.ts'
 import type { KeyedState, WindowStep } from './window-step.ts'
 
@@ -60,7 +61,7 @@ export class SessionWindowStep implements WindowStep {
     this.keyed = this.#overResults ? null : this.#keys
     this.#gapPath =
       window.gapField === null ? null : resolveFieldPath(plan.rowFields, window.gapField, node.name)
-    this.#hasCallbacks = this.#accumulators.some(({ prepare }) => prepare !== undefined)
+    this.#hasCallbacks = this.#accumulators.some((accumulator) => accumulator.prepare !== undefined)
     this.#one.count = 1
   }
 
@@ -73,7 +74,7 @@ export class SessionWindowStep implements WindowStep {
     return this.late.count
   }
 
-  takePartials(slices: number): readonly (unknown | null)[] {
+  takePartials(slices: number): readonly (SessionPartialJson | null)[] {
     const partials = this.#segments.take(this.#keys.columns, slices)
     this.#endEpoch()
     return partials
