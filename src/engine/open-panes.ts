@@ -44,6 +44,11 @@ export class OpenPanes {
     return this.#open
   }
 
+  /** Also while they are removed. */
+  *all(): Generator<number> {
+    for (let pane = 0; pane < this.#size; pane++) if (this.#keyIds[pane]! >= 0) yield pane
+  }
+
   keyIdOf(pane: number): number {
     return this.#keyIds[pane]!
   }

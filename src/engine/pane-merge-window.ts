@@ -108,7 +108,7 @@ export class PaneMergeWindow implements MergeWindow {
   *snapshot(kind: 'full' | 'changes'): Generator<MergePanesJson> {
     const gone = this.#gone
     // Where more is gone than is left, what is left says it in fewer words.
-    const isAll = kind === 'full' || gone.size > this.#panes.open
+    const isAll = kind === 'full' || gone.isCountOnly
     if (kind === 'changes' && isAll) yield { ...this.#write([]), goneAll: true }
     if (!isAll) for (const part of gone.parts(PART_PANES_MAX)) yield { ...this.#write([]), gone: part }
     gone.clear()

@@ -40,6 +40,7 @@ export class ResultBook {
   readonly #rules: MergeRules
   readonly #readers: ResultReaders
   readonly #trigger: TriggerSpec
+  readonly #hasTriggers: boolean
   readonly #allowedLatenessMs: number
   /** A bit for each. */
   readonly #allTopics: number
@@ -60,6 +61,8 @@ export class ResultBook {
   /** Only within a cut, as the next. */
   readonly #finalAsWritten = new IntList()
   readonly #closing = new IntList()
+  /** Whether what this cut writes may change again. If not, there is no group to keep. */
+  #mayChange = true
   #at: FireAt = { watermarkMs: -Infinity, slowestMs: -Infinity, epoch: -1, nowMs: -Infinity }
 
   constructor(options: MergeWindowOptions, host: PaneHost, fired: FiredRows) {
@@ -69,6 +72,7 @@ export class ResultBook {
     this.#rules = options.rules
     this.#readers = options.readers
     this.#trigger = node.kind === 'aggregate' ? (node.trigger ?? {}) : {}
+    this.#hasTriggers = Object.keys(this.#trigger).length > 0
     this.#allowedLatenessMs = node.allowedLatenessMs
     this.#allTopics = 2 ** options.readers.topics.length - 1
     this.#panes = new PaneStates({
@@ -154,6 +158,7 @@ export class ResultBook {
   /** Fills `fired` and releases panes. A function of what was folded and of the moments of the cuts alone. */
   fire(at: FireAt): void {
     this.#at = at
+    this.#mayChange = this.#hasTriggers || (this.#rules.keepFiredPanes && at.slowestMs < at.watermarkMs)
     this.#byWatermark.takeDue(at.watermarkMs, (pane) => this.#passed(pane))
     for (let i = 0; i < this.#dirty.length; i++) this.#lookAgain(this.#dirty.values[i]!)
     this.#dirty.clear()
@@ -241,8 +246,11 @@ export class ResultBook {
       if (isWritten) this.fired.addFinal(this.fired.batch.length - 1, this.#host.endMsOf(pane) - 1)
       else this.#finalAsWritten.push(pane)
     }
-    if (this.#at.slowestMs >= this.#closeMsOf(pane) || !this.#rules.keepFiredPanes) this.#close(pane)
-    else this.#bySlowest.add(pane, this.#closeMsOf(pane))
+    const isOver = this.#at.slowestMs >= this.#closeMsOf(pane) || !this.#rules.keepFiredPanes
+    if (!isOver) this.#bySlowest.add(pane, this.#closeMsOf(pane))
+    // At once, so that millions of panes that go are not all still there when the last of their rows is made.
+    else if (isWritten && !this.#mayChange) this.#release(pane)
+    else this.#close(pane)
   }
 
   #lookAgain(pane: number): void {
@@ -272,7 +280,7 @@ export class ResultBook {
     const given = panes.topicsOf(pane) & ~taken & this.#allTopics
     if (given !== 0) this.#retractFrom(pane, given)
     panes.setTopics(pane, taken)
-    if (this.#readers.newest) this.#join(pane, this.#at.epoch)
+    this.#joinThis(pane)
   }
 
   #append(pane: number): number {
@@ -311,7 +319,7 @@ export class ResultBook {
       for (const pane of this.#membersOf(epoch)) {
         this.#append(pane)
         this.#quit(pane)
-        this.#join(pane, this.#at.epoch)
+        this.#joinThis(pane)
       }
       this.fired.replacedEpochs.push(epoch)
     }
@@ -375,9 +383,12 @@ export class ResultBook {
     return this.#panes.phaseOf(pane) !== Phase.None && this.#panes.groupOf(pane) === epoch
   }
 
-  #join(pane: number, epoch: number): void {
-    this.#panes.setGroup(pane, epoch)
-    this.#count(epoch, pane, true)
+  /** The row of the pane is in the files of the cut in hand. */
+  #joinThis(pane: number): void {
+    if (this.#readers.newest && this.#mayChange) {
+      this.#panes.setGroup(pane, this.#at.epoch)
+      this.#count(this.#at.epoch, pane, true)
+    } else if (this.#panes.phaseOf(pane) === Phase.Closed) this.#closing.push(pane)
   }
 
   /** The row of the pane leaves the files that it is in, so these are replaced. */

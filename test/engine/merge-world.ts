@@ -95,7 +95,7 @@ export function planOf(program: Program): Plan {
           kind: 'having',
           name: 'chosen',
           input: aggregate,
-          predicate: program.having as (row: never) => boolean,
+          predicate: program.having,
         }
   const upper: AggregateNode | null =
     program.upperMs === undefined
