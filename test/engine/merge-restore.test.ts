@@ -165,7 +165,7 @@ describe('whatever comes in whichever order', () => {
       fc.property(programs, draws, (program, drawn) => {
         const world = new MergeWorld(program, SOURCES)
         const epochs = epochsOf(program, drawn)
-        play(world, cutsOf(epochs, drawn))
+        const written = play(world, cutsOf(epochs, drawn))
         expect(world.linesOf('newest').map(withoutRevision)).toEqual(expected(program, epochs))
         expect(
           [...world.topic.values()]
@@ -174,6 +174,12 @@ describe('whatever comes in whichever order', () => {
         ).toEqual(expected(program, epochs))
         expect(world.task.openPanes).toBe(0)
         expect([...world.task.liveEpochs]).toEqual([])
+        // The window above has each result once.
+        if (program.upperMs !== undefined && program.having === undefined) {
+          const upper = written.flatMap(({ partials }) => partials.flat())
+          const results = upper.map((line) => Number(/\[(\d+)/.exec(line)![1]))
+          expect(results.reduce((sum, count) => sum + count, 0)).toBe(totalsOf(epochs).size)
+        }
         // All revisions of a pane are there, from 0, and no two are the same.
         const revisions = new Map<string, number[]>()
         for (const row of world.rowsOf('all')) {

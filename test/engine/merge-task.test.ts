@@ -163,7 +163,7 @@ describe('having', () => {
 
 describe('windows over results', () => {
   const partial = (startMs: number, results: number, fares: number) => [
-    { upper: { keys: [], windowStartsMs: [startMs], states: [[results], [[results, fares]]] } },
+    [`${startMs} [${results},[${results},${fares}]]`],
   ]
 
   it('get each result once, when it is final, also where it was written early', () => {

@@ -6,6 +6,7 @@ import {
   type MergeState,
   MergeTask,
 } from '../../src/engine/merge-task.ts'
+import type { PanesJson, PartialsJson } from '../../src/engine/partial.ts'
 import { compilePlan, type Plan } from '../../src/engine/plan.ts'
 import type {
   AggregateNode,
@@ -156,7 +157,8 @@ export interface Written {
   >
   readonly topic: readonly string[]
   readonly retracted: readonly string[]
-  readonly partials: unknown
+  /** By slice: start and states of each pane. */
+  readonly partials: readonly (readonly string[])[]
 }
 
 export class MergeWorld {
@@ -259,7 +261,7 @@ export class MergeWorld {
       tables: written,
       topic: lines.sort(),
       retracted: retracted.sort(),
-      partials: structuredClone(partials),
+      partials: partials.map(panesOf),
     }
   }
 }
@@ -274,4 +276,12 @@ function rowsIn(batch: ColumnBatch, selection: Int32Array | null, count: number)
   return Array.from({ length: count }, (_, i) => ({
     ...(reader.at(selection === null ? i : selection[i]!) as ResultRow),
   }))
+}
+
+/** In an order of their own: they have none that means anything. */
+function panesOf(partials: PartialsJson | null): readonly string[] {
+  const { windowStartsMs = [], states = [] } = (partials?.['upper'] ?? {}) as Partial<PanesJson>
+  return windowStartsMs
+    .map((startMs, i) => `${startMs} ${JSON.stringify(states.map((column) => column[i]))}`)
+    .sort()
 }
