@@ -1,7 +1,8 @@
+import { formatDuration } from '../topology/duration.ts'
 import type { AggregateNode } from '../topology/node.ts'
 import type { Accumulator } from './accumulate/accumulator.ts'
-import { lateMessage } from './aligned-window-step.ts'
 import { type Frame, Selection } from './frame.ts'
+import { instantText } from './instant-text.ts'
 import { KeyTable } from './key-table.ts'
 import { itemsBySlice, keyedJson, type KeyedStatesJson, statesJson } from './ordered-partial.ts'
 import type { ResultPlan } from './plan.ts'
@@ -103,7 +104,7 @@ export class CountWindowStep implements WindowStep {
   }
 }
 
-/** Late is a row that found W ≥ t + allowed lateness. A result is never late. */
+/** Late is a row that found W > t + allowed lateness: at W = t rows of t are still expected. A result is never late. */
 export function splitByTime(
   input: Selection,
   plan: ResultPlan,
@@ -119,7 +120,7 @@ export function splitByTime(
   late.count = 0
   for (let i = 0; i < input.count; i++) {
     const row = input.rows[i]!
-    const isLate = plan.stage === 0 && watermarksMs[row - base]! >= timesMs[row - base]! + allowedLatenessMs
+    const isLate = plan.stage === 0 && watermarksMs[row - base]! > timesMs[row - base]! + allowedLatenessMs
     const to = isLate ? late : onTime
     to.rows[to.count++] = row
   }
@@ -133,7 +134,7 @@ export function refuseByTime(late: Selection, plan: ResultPlan, frame: Frame, re
     report.refuse(frame, row, {
       reason: 'late',
       stage: plan.node.name,
-      message: lateMessage(timeMs, timeMs, plan.node.allowedLatenessMs, watermarksMs[row - base]!),
+      message: `event time ${instantText(timeMs)} comes after its place in the order has been given away: with ${formatDuration(plan.node.allowedLatenessMs)} allowed lateness that is so since the watermark has passed it; it is at ${instantText(watermarksMs[row - base]!)}`,
       stack: null,
     })
   }
