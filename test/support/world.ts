@@ -29,6 +29,7 @@ export interface StartOptions {
   readonly signal?: AbortSignal
   readonly log?: Log
   readonly retention?: RunBindings['retention']
+  readonly snapshots?: RunBindings['snapshots']
   readonly epochRows?: number
   readonly epochBytes?: number
   readonly batchRecords?: number
@@ -58,6 +59,7 @@ export function start(program: PipelineSpec, options: StartOptions): Promise<Run
       batchRecordsMax: batchRecords,
     },
     ...(options.retention === undefined ? {} : { retention: options.retention }),
+    ...(options.snapshots === undefined ? {} : { snapshots: options.snapshots }),
     fresh: options.fresh ?? false,
     allowRemoved: options.allowRemoved ?? false,
     signal: options.signal ?? null,
