@@ -40,6 +40,18 @@ export interface RecordBatch {
   readonly headers: readonly (readonly Header[] | null)[] | null
   /** The position from which a reader continues after record i. */
   positionAfter(index: number): string
+  /** Where some of the records come out of bronze tables again. Absent: none does. */
+  readonly history?: HistoryRecords
+}
+
+/** Records that were read before. */
+export interface HistoryRecords {
+  /** By record: 1 where it comes out of a bronze table. Its value is then written in the program's own schema, in a frame that is to be skipped. */
+  readonly isStored: Uint8Array
+  /** By record: for those that are stored, the schema id that the record had; below zero where it had none. */
+  readonly schemaIds: Int32Array
+  /** Paths of the bronze tables that have the records that are stored. */
+  readonly tables: ReadonlySet<string>
 }
 
 export type ReadResult =
@@ -393,8 +405,25 @@ export interface TableLog {
   commit(version: number, commit: TableCommit): Promise<'committed' | 'lost'>
 }
 
+/** A file of a table, and its bytes. */
+export interface StoredRows {
+  readonly file: Pick<StagedFile, 'path' | 'partitionValues'>
+  readonly body: Uint8Array
+}
+
+/** The way back of `TableEncoder`: files as columns. */
+export interface TableDecoder {
+  /**
+   * All rows of a file, in its order, as columns of these fields, which are found by name. A nullable one that the file does not have is null.
+   * Throws FILE_MISFIT where the fields cannot hold what is in the file.
+   */
+  decode(fields: readonly Field[], rows: StoredRows): ColumnBatch
+}
+
 export interface TableFormat {
   readonly encoder: TableEncoder
+  /** Absent: what it wrote can be read by others only. */
+  readonly decoder?: TableDecoder
   open(shape: TableShape): TableLog
 }
 

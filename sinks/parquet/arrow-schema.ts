@@ -16,8 +16,8 @@ import {
   TimestampMicrosecond,
   Utf8,
   tableToIPC,
-} from 'apache-arrow'
-import type { DataType } from 'apache-arrow'
+} from './arrow-js.ts'
+import type { DataType } from './arrow-js.ts'
 import type { Field } from '../../src/columns/column-type.ts'
 import { unreachable } from '../../src/errors.ts'
 

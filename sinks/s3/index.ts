@@ -1,5 +1,6 @@
 import type { Lake } from '../../src/ports.ts'
 import { deltaFormat } from '../delta/delta-format.ts'
+import { parquetDecoder } from '../parquet/parquet-decoder.ts'
 import { parquetEncoder } from '../parquet/parquet-encoder.ts'
 import type { S3Options } from './s3-options.ts'
 import { s3Store } from './s3-store.ts'
@@ -17,5 +18,5 @@ export type { S3Credentials, S3Options, S3RequestKind, S3StorageClass } from './
  */
 export function s3(options: S3Options): Lake {
   const store = s3Store(options)
-  return { store, format: deltaFormat(store, parquetEncoder()) }
+  return { store, format: deltaFormat(store, parquetEncoder(), { decoder: parquetDecoder() }) }
 }

@@ -12,6 +12,7 @@ import { RecordDecoder } from './record-decoder.ts'
 import { type KeyedOutput, RowFlow } from './row-flow.ts'
 import type { StepRefusal, StepReport } from './row-step.ts'
 import { Counts, countUp, type Totals } from './totals.ts'
+import { UnstoredRows } from './unstored-rows.ts'
 import type { WriterSchemas } from './writer-schemas.ts'
 
 export type { KeyedOutput }
@@ -62,6 +63,7 @@ export class PartitionTask implements StepReport {
   readonly #judge: EventTimeJudge
   readonly #flow: RowFlow
   readonly #letters: DeadLetterBatch
+  readonly #unstored = new UnstoredRows()
   readonly #circuit: CircuitBreaker | null
   readonly #counts: Counts
   #position: string | null
@@ -139,6 +141,7 @@ export class PartitionTask implements StepReport {
     if (this.#failed.length < count) this.#failed = new Uint8Array(count)
     this.#failed.fill(0, 0, count)
     this.#decoder.decode(batch, from, to, (letter) => this.#refuseRecord(letter))
+    this.#unstored.add(this.#decoder.frame, batch)
     this.#judge.judge(this.#decoder.frame, batch, this.#flow.timed, this)
     this.#flow.run(this, (name, rows) => countUp(this.#counts.late, name, rows))
     this.#mappedBytes = this.#flow.mappedBytes
@@ -200,6 +203,7 @@ export class PartitionTask implements StepReport {
   /** Empties the epoch's columns; their memory is kept for the next. */
   clear(): void {
     this.#flow.clear()
+    this.#unstored.clear()
     for (const column of this.#letters.batch.columns) column.truncate(0)
     this.#letters.batch.length = 0
     this.#records = 0
@@ -239,7 +243,7 @@ export class PartitionTask implements StepReport {
     const letters = this.#letters.batch
     const columns = [...letters.columns.slice(0, -1), constantTime(deadLetters, letters.length, cutMs)]
     return [
-      ...bronze.map(({ shape }) => ({ shape, batch, selection: null, count: batch.length })),
+      ...bronze.map(({ shape }) => ({ shape, batch, ...this.#unstored.of(shape.path, batch.length) })),
       ...silver.map((_, table) => this.#silverRows(table, cutMs)),
       {
         shape: deadLetters,

@@ -1,3 +1,4 @@
+import type { RecordDecoder as ValueDecoder } from '../avro/decoder.ts'
 import type { Column } from '../columns/column.ts'
 import { assert } from '../errors.ts'
 import type { RecordBatch } from '../ports.ts'
@@ -34,13 +35,17 @@ export class RecordDecoder {
     frame.startRange(to - from)
     if (this.schemaIds.length < batch.count) this.schemaIds = new Int32Array(batch.count)
     const ids = this.schemaIds
-    for (let i = from; i < to; i++) ids[i] = schemaIdOf(batch, i)
+    const { history } = batch
+    const isStored = (record: number): boolean => history?.isStored[record] === 1
+    for (let i = from; i < to; i++) ids[i] = isStored(i) ? history!.schemaIds[i]! : schemaIdOf(batch, i)
     let run = from
     while (run < to) {
       const id = ids[run]!
+      const isOwn = isStored(run)
       let end = run + 1
-      while (end < to && ids[end] === id) end++
-      if (id < 0) for (let i = run; i < end; i++) refuse(unframed(batch, i))
+      while (end < to && ids[end] === id && isStored(end) === isOwn) end++
+      if (isOwn) this.#decodeValues(batch, this.#schemas.own, run, end, refuse)
+      else if (id < 0) for (let i = run; i < end; i++) refuse(unframed(batch, i))
       else this.#decodeRun(batch, id, run, end, refuse)
       run = end
     }
@@ -58,25 +63,21 @@ export class RecordDecoder {
       for (let record = from; record < to; record++) refuse(letter(record, reason, message))
       return
     }
+    this.#decodeValues(batch, writer.decoder, from, to, refuse)
+  }
+
+  #decodeValues(batch: RecordBatch, decoder: ValueDecoder, from: number, to: number, refuse: Refuse): void {
     const { frame } = this
     const { arena, valueStart, valueEnd, offsets } = batch
     let next = from
     while (next < to) {
-      const stop = writer.decoder.decode(
-        arena,
-        valueStart,
-        valueEnd,
-        FRAME_BYTES,
-        next,
-        to,
-        this.#dataColumns,
-      )
+      const stop = decoder.decode(arena, valueStart, valueEnd, FRAME_BYTES, next, to, this.#dataColumns)
       for (let record = next; record < stop; record++) {
         const at = frame.batch.length++ - frame.base
         frame.records[at] = record
         frame.offsets[at] = offsets[record]!
       }
-      if (stop < to) refuse(letter(stop, 'undecodable', writer.decoder.failure))
+      if (stop < to) refuse(letter(stop, 'undecodable', decoder.failure))
       next = stop + 1
     }
   }

@@ -30,9 +30,16 @@ export class WriterSchemas {
   readonly #known = new Map<number, WriterSchema>()
   /** What the registry did not have when it was asked last. */
   readonly #unknown = new Set<number>()
+  #own: RecordDecoder | null = null
 
   constructor(reader: AvroType) {
     this.#reader = reader
+  }
+
+  /** Reads what is written in the program's own schema. */
+  get own(): RecordDecoder {
+    this.#own ??= compileDecoder(this.#reader, this.#reader)
+    return this.#own
   }
 
   get(id: number): WriterSchema | undefined {
@@ -47,6 +54,7 @@ export class WriterSchemas {
     const missing = new Set<number>()
     let last = -1
     for (let i = 0; i < batch.count; i++) {
+      if (batch.history?.isStored[i] === 1) continue
       const id = schemaIdOf(batch, i)
       if (id === last || id < 0) continue
       last = id
