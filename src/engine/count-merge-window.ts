@@ -77,8 +77,8 @@ export class CountMergeWindow implements MergeWindow {
     this.plan = plan
     this.fired = new FiredRows(plan)
     this.#windowRows = window.rows
-    // Rows of a partition with t = W − allowed lateness would be late. Results never are, and may still come.
-    this.#delayMs = node.allowedLatenessMs + (plan.stage > 0 ? 1 : 0)
+    // Rows, and results, with t = W − allowed lateness may still come.
+    this.#delayMs = node.allowedLatenessMs + 1
     this.#nextStage = options.readers.nextStage
     this.#panes = new OrderedPanes(plan)
   }

@@ -105,7 +105,8 @@ export class UniqueMergeWindow implements MergeWindow {
 
   fire({ watermarkMs, slowestMs }: FireAt): void {
     const { allowedLatenessMs } = this.#node
-    const readyMs = watermarkMs - allowedLatenessMs
+    // Rows with t = W − allowed lateness may still come.
+    const readyMs = watermarkMs - allowedLatenessMs - 1
     for (const row of this.#waiting.take(readyMs)) {
       if (this.#keeps(row)) this.#append(row)
       else this.#dropped++

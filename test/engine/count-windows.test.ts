@@ -31,7 +31,7 @@ describe('count windows', () => {
         fc.constantFrom(0, 1, 5, 20),
         fc.integer({ min: 1, max: 4 }),
         (script, allowedLatenessMs, rows) => {
-          const isLate = ({ row, floorMs }: Arrival) => floorMs >= row.timeMs + allowedLatenessMs
+          const isLate = ({ row, floorMs }: Arrival) => floorMs > row.timeMs + allowedLatenessMs
           const onTime = script.partitions.flat().filter((arrival) => !isLate(arrival))
           const expected = naive(onTime, rows)
           const plan = windowPlan({ kind: 'count', rows }, { allowedLatenessMs })

@@ -20,7 +20,7 @@ describe('dedupe over all partitions', () => {
         fc.constantFrom(0, 1, 5, 20),
         fc.constantFrom(1, 4, 15),
         (script, allowedLatenessMs, withinMs) => {
-          const isLate = ({ row, floorMs }: Arrival) => floorMs >= row.timeMs + allowedLatenessMs
+          const isLate = ({ row, floorMs }: Arrival) => floorMs > row.timeMs + allowedLatenessMs
           const kept = naive(
             script.partitions.flat().filter((arrival) => !isLate(arrival)),
             withinMs,

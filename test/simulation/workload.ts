@@ -5,6 +5,7 @@ import type { OraclePartition, OracleRecord, Row } from '../../src/testing/oracl
 import type { PipelineSpec, TableNode, TopicNode } from '../../src/topology/node.ts'
 import { withMergeTraits } from './random-merge.ts'
 import { randomPipeline } from './random-pipeline.ts'
+import { withWindowTraits } from './random-windows.ts'
 import { decodeReading, encodeReading, framed, SCHEMA_ID } from './reading-schema.ts'
 
 /** A random input and a random pipeline over it. */
@@ -62,7 +63,9 @@ function latePartitions(spec: PipelineSpec, partitions: Workload['partitions']):
 
 export function randomWorkload(seed: number): Workload {
   const random = new Prng(seed ^ 0x5eed)
-  const spec = withMergeTraits(new Prng(seed ^ 0x3e26e), randomPipeline(random.fork()))
+  const plain = randomPipeline(random.fork())
+  const windowed = withWindowTraits(new Prng(seed ^ 0x71de), plain)
+  const spec = withMergeTraits(new Prng(seed ^ 0x3e26e), windowed)
   const partitionCount = random.pick([1, 1, 2, 2, 3])
   const recordsMax = random.pick([5, 20, 60, 120])
   const world = new InputWorld(random, spec)
