@@ -18,7 +18,7 @@ export interface CountPartialJson extends KeyedStatesJson {
   readonly offsets: readonly number[]
 }
 
-/** Judges rows for count windows: late is what comes when its place in the order may have been given away, W ≥ t + allowed lateness. */
+/** Judges rows for count windows: late is what comes when its place in the order may have been given away, W > t + allowed lateness. */
 export class CountWindowStep implements WindowStep {
   readonly plan: ResultPlan
   readonly late = new Selection()
