@@ -5,12 +5,11 @@
  *   npm run bench:memory             5 million records
  *   npm run bench:memory -- 1000000
  */
-import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { createRecordingWriter } from '../consumers/recording/recording-writer.ts'
+import { replayProcess } from './replay-process.ts'
 import { TRIP_SCHEMA_ID, tripBatches, tripSchema } from './trips.ts'
 
 const records = Number(process.argv[2] ?? 5_000_000)
@@ -25,7 +24,13 @@ mkdirSync(join(folder, 'registry'))
 writeFileSync(join(folder, 'registry', `${TRIP_SCHEMA_ID}-trip.avsc`), JSON.stringify(tripSchema))
 makeRecording()
 
-const peak = await replay()
+const peak = await replayProcess('taxi.ts', [
+  '--recording',
+  recordingPath,
+  '--lake',
+  join(folder, 'lake'),
+  ...process.argv.slice(3),
+])
 console.log(
   `${records.toLocaleString('en')} records: ${peak.seconds.toFixed(1)} s, ${peak.megabytes} MB at most`,
 )
@@ -57,40 +62,4 @@ function makeRecording(): void {
     }
   }
   writer.close()
-}
-
-function replay(): Promise<{ readonly seconds: number; readonly megabytes: number }> {
-  const bin = fileURLToPath(new URL('../bin/millrace.js', import.meta.url))
-  if (!existsSync(new URL('../dist', import.meta.url))) throw new Error('run `npm run build` first')
-  const program = fileURLToPath(new URL('taxi.ts', import.meta.url))
-  const args = [
-    bin,
-    'replay',
-    program,
-    '--recording',
-    recordingPath,
-    '--lake',
-    join(folder, 'lake'),
-    '--log-level',
-    'error',
-    ...process.argv.slice(3),
-  ]
-  const started = performance.now()
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] })
-  let peakKb = 0
-  const timer = setInterval(() => {
-    try {
-      const status = readFileSync(`/proc/${child.pid}/status`, 'utf8')
-      peakKb = Math.max(peakKb, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0))
-    } catch {
-      // The process has ended between two looks.
-    }
-  }, 100)
-  return new Promise((resolve, reject) => {
-    child.on('close', (code) => {
-      clearInterval(timer)
-      if (code !== 0) reject(new Error(`the replay ended with ${code}`))
-      else resolve({ seconds: (performance.now() - started) / 1000, megabytes: Math.round(peakKb / 1024) })
-    })
-  })
 }

@@ -17,21 +17,27 @@ export interface TripOptions {
   readonly spanMs: number
   /** After the first of January 2026. Default: 0. */
   readonly startMs?: number
+  /** Default: 42. */
+  readonly seed?: number
+}
+
+export interface TripBatch extends RecordBatch {
+  /** Those with a fare. */
+  readonly paid: number
 }
 
 /** Random but the same each time. */
-export function tripBatches({ records, spanMs, startMs = 0 }: TripOptions): readonly RecordBatch[] {
-  const random = mulberry32(42)
+export function tripBatches({ records, spanMs, startMs = 0, seed = 42 }: TripOptions): readonly TripBatch[] {
+  const random = mulberry32(seed)
   const type = avro.Type.forSchema(tripSchema as avro.Schema)
-  const batches: RecordBatch[] = []
+  const batches: TripBatch[] = []
   for (let first = 0; first < records; first += BATCH_RECORDS) {
     const count = Math.min(BATCH_RECORDS, records - first)
-    const values = Array.from({ length: count }, (_, i) =>
-      type.toBuffer(
-        tripOf(first + i, START_MS + startMs + Math.floor(((first + i) / records) * spanMs), random),
-      ),
+    const trips = Array.from({ length: count }, (_, i) =>
+      tripOf(first + i, START_MS + startMs + Math.floor(((first + i) / records) * spanMs), random),
     )
-    batches.push(batchOf(values, first))
+    const values = trips.map((trip) => type.toBuffer(trip))
+    batches.push({ ...batchOf(values, first), paid: trips.filter(({ fare }) => fare > 0).length })
   }
   return batches
 }
@@ -39,7 +45,7 @@ export function tripBatches({ records, spanMs, startMs = 0 }: TripOptions): read
 const VENDORS = ['CMT', 'VTS', 'DDS', 'JUNO']
 const PAYMENTS = ['card', 'cash', 'no_charge', 'dispute', 'unknown', 'voided']
 
-function tripOf(index: number, nowMs: number, random: () => number): object {
+function tripOf(index: number, nowMs: number, random: () => number) {
   const pickupAt = nowMs - Math.floor(random() * 20_000)
   const fare = random() < 0.03 ? 0 : Math.round(random() * 6_000) / 100
   const tip = Math.round(random() * 1_000) / 100
