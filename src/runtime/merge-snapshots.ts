@@ -12,7 +12,7 @@ export interface SnapshotLimits {
   readonly smallPanes: number
   /** Sets of changes beside a base: each is a request at a restore, and a few words in every record. */
   readonly changesMax: number
-  /** Of one object. */
+  /** Of one object. While one is made nothing else is done. */
   readonly partBytes: number
 }
 
@@ -20,7 +20,7 @@ export const SNAPSHOTS: SnapshotLimits = {
   everyEpochs: 16,
   smallPanes: 256,
   changesMax: 64,
-  partBytes: 32 * 1024 * 1024,
+  partBytes: 16 * 1024 * 1024,
 }
 
 /**
