@@ -1,5 +1,6 @@
 import type { ColumnBatch } from '../columns/column.ts'
 import type { Accumulator } from './accumulate/accumulator.ts'
+import { grownUint8 } from './accumulate/growth.ts'
 import type { ResultPlan } from './plan.ts'
 import { accumulatorsOf } from './row-adder.ts'
 
@@ -11,8 +12,9 @@ export class OrderedPanes {
   /** Accumulators behind these are for triggers. */
   readonly #results: number
   #free: number[] = []
-  #isOpen = new Set<number>()
+  #isOpen = new Uint8Array(64)
   #size = 0
+  #open = 0
 
   constructor(plan: ResultPlan) {
     this.accumulators = accumulatorsOf(plan)
@@ -23,11 +25,7 @@ export class OrderedPanes {
 
   /** Panes in use. */
   get open(): number {
-    return this.#isOpen.size
-  }
-
-  isOpen(pane: number): boolean {
-    return this.#isOpen.has(pane)
+    return this.#open
   }
 
   /** An empty pane. */
@@ -42,19 +40,22 @@ export class OrderedPanes {
     if (pane >= this.#size) {
       this.#size = pane + 1
       for (const accumulator of this.accumulators) accumulator.reserve(this.#size)
+      this.#isOpen = grownUint8(this.#isOpen, this.#size)
     }
-    this.#isOpen.add(pane)
+    this.#isOpen[pane] = 1
+    this.#open++
   }
 
   /** After `takeAt`: finds the numbers that are not in use. */
   listFree(): void {
     this.#free = []
-    for (let pane = this.#size - 1; pane >= 0; pane--) if (!this.#isOpen.has(pane)) this.#free.push(pane)
+    for (let pane = this.#size - 1; pane >= 0; pane--) if (this.#isOpen[pane] === 0) this.#free.push(pane)
   }
 
   release(pane: number): void {
     for (const accumulator of this.accumulators) accumulator.reset(pane)
-    this.#isOpen.delete(pane)
+    this.#isOpen[pane] = 0
+    this.#open--
     this.#free.push(pane)
   }
 
