@@ -6,15 +6,15 @@ import type { BinaryColumn } from '../../columns/column.ts'
  * exact also for bytes that are no text.
  */
 
-/** Arguments of one call. */
-const CALL_BYTES = 4096
+/** A call takes only so many arguments. */
+const PIECE_BYTES = 4096
 
 /** data[start .. end) as text. */
 export function byteText(data: Uint8Array, start: number, end: number): string {
-  if (end - start <= CALL_BYTES) return String.fromCharCode.apply(null, bytesAsNumbers(data, start, end))
+  if (end - start <= PIECE_BYTES) return pieceText(data, start, end)
   let text = ''
-  for (let at = start; at < end; at += CALL_BYTES) {
-    text += String.fromCharCode.apply(null, bytesAsNumbers(data, at, Math.min(end, at + CALL_BYTES)))
+  for (let at = start; at < end; at += PIECE_BYTES) {
+    text += pieceText(data, at, Math.min(end, at + PIECE_BYTES))
   }
   return text
 }
@@ -57,7 +57,10 @@ export function leadOfBytes(data: Uint8Array, start: number, end: number): numbe
 
 const LEAD_BYTES = 6
 
-function bytesAsNumbers(data: Uint8Array, start: number, end: number): number[] {
-  // `apply` takes whatever has a length and indices; its type asks for an array.
-  return data.subarray(start, end) as unknown as number[]
+/** Through a plain array: for short texts a call with a part of a typed array takes twice as long. */
+function pieceText(data: Uint8Array, start: number, end: number): string {
+  // oxlint-disable-next-line unicorn/no-new-array -- the length is known
+  const codes = new Array<number>(end - start)
+  for (let i = start; i < end; i++) codes[i - start] = data[i]!
+  return String.fromCharCode.apply(null, codes)
 }

@@ -4,6 +4,7 @@ import type { ColumnType } from '../../../src/columns/column-type.ts'
 import { createAccumulator, resultFieldOf } from '../../../src/engine/accumulate/accumulator.ts'
 import {
   accumulated,
+  addAll,
   aggregateOf,
   aggregated,
   columnOf,
@@ -105,5 +106,20 @@ describe.each<PlainKind>(['count', 'sum', 'avg', 'min', 'max', 'first', 'last'])
     accumulator.movePane(0, 5)
     expect(resultOf(accumulator, 5)).toBe(empty)
     expect(accumulator.write(5)).toBeNull()
+  })
+
+  test('keep what they have when there are millions, and those between are empty', () => {
+    const field = fieldOf({ kind: 'float64' })
+    const accumulator = accumulated(aggregateOf(kind), field, [0.1, 1e300, 1e-300])
+    const full = accumulator.write(0)
+    for (const panes of [2 ** 20, 2 ** 21 + 1, 2 ** 22]) {
+      accumulator.reserve(panes)
+      addAll(accumulator, panes - 1, field, [7])
+      expect(accumulator.write(0)).toEqual(full)
+      expect([1, panes >> 2, panes - 2].map((pane) => accumulator.write(pane))).toEqual([null, null, null])
+    }
+    expect([2 ** 20, 2 ** 21 + 1].map((panes) => resultOf(accumulator, panes - 1))).toEqual(
+      kind === 'count' ? [1n, 1n] : [7, 7],
+    )
   })
 })
