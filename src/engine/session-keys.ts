@@ -7,7 +7,7 @@ import type { LiveSessions } from './session-live.ts'
 import { floorFromJson, floorToJson } from './session-partial.ts'
 import type { KeyedState } from './window-step.ts'
 
-/** Keys, and of each the sessions that replace what was known of it: [start, end, highest floor or null, …], the latest first. */
+/** Keys, and of each the sessions that are live, or those of them that have changed: [start, end, highest floor or null, …]. */
 export interface LiveSessionsJson {
   readonly keys: readonly (readonly KeyJson[])[]
   readonly sessions: readonly (readonly (number | null)[])[]
@@ -69,13 +69,13 @@ export class SessionKeys implements KeyedState {
   *takeChanges(watermarkMs: number): Generator<LiveSessionsJson> {
     const changed = this.#changed
     this.#forgetChanges()
-    yield* this.#parts(changed, watermarkMs)
+    yield* this.#parts(changed, watermarkMs, 'changed')
     this.#forget(watermarkMs)
   }
 
   *takeSnapshot(watermarkMs: number): Generator<LiveSessionsJson> {
     this.#forgetChanges()
-    yield* this.#parts(this.#live(watermarkMs), watermarkMs)
+    yield* this.#parts(this.#live(watermarkMs), watermarkMs, 'all')
     this.#forget(watermarkMs)
   }
 
@@ -86,11 +86,11 @@ export class SessionKeys implements KeyedState {
       truncateBatch(batch, 0)
       batch.columns.forEach((column, c) => keyFromJson(keys[i]![c]!, column))
       const extents = sessions[i]!.map((value, at) => (at % 3 === 2 ? floorFromJson(value) : value!))
-      this.#sessions.setExtents(this.#table.idOf(batch.columns, 0), extents)
+      this.#sessions.putExtents(this.#table.idOf(batch.columns, 0), extents)
     }
   }
 
-  *#parts(ids: readonly number[], watermarkMs: number): Generator<LiveSessionsJson> {
+  *#parts(ids: readonly number[], watermarkMs: number, kind: 'all' | 'changed'): Generator<LiveSessionsJson> {
     const { columns } = this.#table.keys
     for (let from = 0; from === 0 || from < ids.length; from += PART_KEYS_MAX) {
       const part = ids.slice(from, from + PART_KEYS_MAX)
@@ -98,7 +98,7 @@ export class SessionKeys implements KeyedState {
         keys: part.map((id) => keyJsonOf(columns, id)),
         sessions: part.map((id) =>
           this.#sessions
-            .extentsOf(id, watermarkMs)
+            .takeExtents(id, watermarkMs, kind)
             .map((value, at) => (at % 3 === 2 ? floorToJson(value) : value)),
         ),
       }
@@ -108,7 +108,7 @@ export class SessionKeys implements KeyedState {
   #live(watermarkMs: number): readonly number[] {
     const live: number[] = []
     for (let id = 0; id < this.#table.size; id++) {
-      if (this.#sessions.extentsOf(id, watermarkMs).length > 0) live.push(id)
+      if (this.#sessions.isLive(id, watermarkMs)) live.push(id)
     }
     return live
   }
@@ -124,10 +124,10 @@ export class SessionKeys implements KeyedState {
     const live = this.#live(watermarkMs)
     if (live.length * 2 < this.#table.size) {
       const old = this.#table.keys.columns
-      const extents = live.map((id) => this.#sessions.extentsOf(id, watermarkMs))
+      const extents = live.map((id) => this.#sessions.takeExtents(id, watermarkMs, 'all'))
       this.#table = new KeyTable(this.#fields)
       this.#sessions.clear()
-      live.forEach((id, i) => this.#sessions.setExtents(this.#table.idOf(old, id), extents[i]!))
+      live.forEach((id, i) => this.#sessions.putExtents(this.#table.idOf(old, id), extents[i]!))
     }
     this.#forgetAtKeys = Math.max(FORGET_KEYS_MIN, live.length * 2)
   }

@@ -1,4 +1,4 @@
-import { grownFloat64, grownInt32 } from './accumulate/growth.ts'
+import { grownFloat64, grownInt32, grownUint8 } from './accumulate/growth.ts'
 
 /** A part of a session that leaves with the epoch's partial. Its number is that of its pane. */
 export interface SegmentList {
@@ -39,6 +39,8 @@ export class LiveSessions {
   /** The highest floor of a session's rows; −∞ where none has one. */
   #floorsMs = new Float64Array(64)
   #next = new Int32Array(64)
+  /** 1 where a session has changed since it was taken. */
+  #changed = new Uint8Array(64)
   /** Segments of the epoch in hand to which rows can be added, where `#epochs` is that epoch. */
   #plain = new Int32Array(64)
   #floored = new Int32Array(64)
@@ -92,6 +94,7 @@ export class LiveSessions {
       const isPlain = this.#joinReached(slot, startMs, watermarkMs)
       if (startMs < this.#startsMs[slot]!) this.#startsMs[slot] = startMs
       if (endMs > this.#endsMs[slot]!) this.#endsMs[slot] = endMs
+      this.#changed[slot] = 1
       return this.#addToSegment(keyId, slot, startMs, endMs, watermarkMs, isPlain)
     }
     if (endMs + this.#latenessMs <= watermarkMs) return NONE
@@ -108,8 +111,17 @@ export class LiveSessions {
     )
   }
 
-  /** [start, end, highest floor, …] of a key's sessions that are live at W, the latest first. Forgets the others. */
-  extentsOf(keyId: number, watermarkMs: number): readonly number[] {
+  /** Whether a key has a session that is live at W. */
+  isLive(keyId: number, watermarkMs: number): boolean {
+    const first = this.#firstOf(keyId)
+    return first !== NONE && !this.#isOver(first, watermarkMs)
+  }
+
+  /**
+   * [start, end, highest floor, …] of a key's sessions that are live at W, the latest first: all, or those that have changed since the last call. Forgets those
+   * that are over.
+   */
+  takeExtents(keyId: number, watermarkMs: number, kind: 'all' | 'changed'): readonly number[] {
     const extents: number[] = []
     let before = NONE
     for (let slot = this.#firstOf(keyId); slot !== NONE; slot = this.#next[slot]!) {
@@ -117,21 +129,36 @@ export class LiveSessions {
         this.#link(keyId, before, this.#freeFrom(slot))
         break
       }
-      extents.push(this.#startsMs[slot]!, this.#endsMs[slot]!, this.#floorsMs[slot]!)
       before = slot
+      if (kind === 'changed' && this.#changed[slot] === 0) continue
+      this.#changed[slot] = 0
+      extents.push(this.#startsMs[slot]!, this.#endsMs[slot]!, this.#floorsMs[slot]!)
     }
     return extents
   }
 
-  /** Replaces a key's sessions by what `extentsOf` gave. */
-  setExtents(keyId: number, extents: readonly number[]): void {
-    this.#freeFrom(this.#firstOf(keyId))
-    this.#link(keyId, NONE, NONE)
-    let last = NONE
+  /** Takes in what `takeExtents` gave. A session grows only, so what is known and lies within a newer one is what that has been, or is over. */
+  putExtents(keyId: number, extents: readonly number[]): void {
     for (let i = 0; i < extents.length; i += 3) {
-      last = this.#insert(keyId, last, NONE, extents[i]!, extents[i + 1]!)
-      this.#floorsMs[last] = extents[i + 2]!
+      const slot = this.#put(keyId, extents[i]!, extents[i + 1]!)
+      this.#floorsMs[slot] = extents[i + 2]!
+      this.#changed[slot] = 0
     }
+  }
+
+  #put(keyId: number, startMs: number, endMs: number): number {
+    let before = NONE
+    let slot = this.#firstOf(keyId)
+    while (slot !== NONE) {
+      const next = this.#next[slot]!
+      if (this.#startsMs[slot]! >= startMs && this.#endsMs[slot]! <= endMs) {
+        this.#link(keyId, before, next)
+        this.#free.push(slot)
+      } else if (this.#startsMs[slot]! > startMs) before = slot
+      else break
+      slot = next
+    }
+    return this.#insert(keyId, before, slot, startMs, endMs)
   }
 
   #firstOf(keyId: number): number {
@@ -226,6 +253,7 @@ export class LiveSessions {
     this.#startsMs[slot] = startMs
     this.#endsMs[slot] = endMs
     this.#floorsMs[slot] = -Infinity
+    this.#changed[slot] = 1
     this.#epochs[slot] = this.#epoch
     this.#plain[slot] = NONE
     this.#floored[slot] = NONE
@@ -250,6 +278,7 @@ export class LiveSessions {
     this.#endsMs = grownFloat64(this.#endsMs, slots)
     this.#floorsMs = grownFloat64(this.#floorsMs, slots)
     this.#next = grownInt32(this.#next, slots)
+    this.#changed = grownUint8(this.#changed, slots)
     this.#plain = grownInt32(this.#plain, slots)
     this.#floored = grownInt32(this.#floored, slots)
     this.#flooredMs = grownFloat64(this.#flooredMs, slots)
