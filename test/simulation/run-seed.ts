@@ -11,7 +11,9 @@ import type { SimBroker } from '../../src/testing/simulation/sim-broker.ts'
 import { EVERY_CARE, type OutboxCare } from '../../src/testing/simulation/sim-outbox.ts'
 import type { SimKafkaOptions } from '../../src/testing/simulation/sim-kafka.ts'
 import { verifyChains } from '../../src/testing/simulation/verify-chains.ts'
+import { isResult } from '../../src/testing/simulation/verify-results.ts'
 import { verifyRetakes } from '../../src/testing/simulation/verify-retakes.ts'
+import { isResult } from '../../src/testing/simulation/verify-results.ts'
 import { type RowsOfFile, verifyLake, verifySummary } from '../../src/testing/simulation/verify.ts'
 import {
   verifyDeadLetters,
@@ -97,11 +99,13 @@ function topicsOf(
 
 function kafkaOptions(workload: KafkaWorkload, oracle: OracleResult): SimKafkaOptions {
   const { spec, partitions, deadLetterTopic, added } = workload
-  const rowTables = { ...spec, tables: spec.tables.filter(({ layer }) => layer !== 'gold') }
-  const rowOracle = {
-    ...oracle,
-    tables: new Map([...oracle.tables].filter(([path]) => !path.startsWith('gold/'))),
-  }
+  const results = spec.tables.filter(({ input }) => isResult(input))
+  const paths = new Set(results.map(({ layer, name }) => `${layer}/${name}`))
+  const results = new Set(
+    spec.tables.filter(({ input }) => isResult(input)).map(({ layer, name }) => `${layer}/${name}`),
+  )
+  const rowTables = { ...spec, tables: spec.tables.filter(({ input }) => !isResult(input)) }
+  const rowOracle = { ...oracle, tables: new Map([...oracle.tables].filter(([path]) => !results.has(path))) }
   return {
     // Where the breaker opens no process can go on.
     isShared: workload.isShared && oracle.opened.size === 0,
@@ -111,7 +115,7 @@ function kafkaOptions(workload: KafkaWorkload, oracle: OracleResult): SimKafkaOp
     atRest: (objects, broker) => {
       const unread = unreadInput(objects, spec, { partitions })
       if (unread.length > 0) return unread
-      const rows = withoutGold(objects)
+      const rows = withoutTables(objects, paths)
       return [
         ...verifyLake(rowTables, rowOracle, rows, undefined, deadLetterTopic !== null),
         ...verifyDeadLetters(topicsOf(workload, oracle, objects, broker)),
@@ -121,8 +125,11 @@ function kafkaOptions(workload: KafkaWorkload, oracle: OracleResult): SimKafkaOp
 }
 
 /** Results wait for the end of the input: the others are there as soon as all is read. */
-function withoutGold(objects: ReadonlyMap<string, Uint8Array>): ReadonlyMap<string, Uint8Array> {
-  return new Map([...objects].filter(([key]) => !key.startsWith('gold/')))
+function without(
+  tables: ReadonlySet<string>,
+  objects: ReadonlyMap<string, Uint8Array>,
+): ReadonlyMap<string, Uint8Array> {
+  return new Map([...objects].filter(([key]) => !tables.has(key.split('/', 2).join('/'))))
 }
 
 const TRACE_LINES = 100
