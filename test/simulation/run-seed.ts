@@ -13,7 +13,6 @@ import type { SimKafkaOptions } from '../../src/testing/simulation/sim-kafka.ts'
 import { verifyChains } from '../../src/testing/simulation/verify-chains.ts'
 import { isResult } from '../../src/testing/simulation/verify-results.ts'
 import { verifyRetakes } from '../../src/testing/simulation/verify-retakes.ts'
-import { isResult } from '../../src/testing/simulation/verify-results.ts'
 import { type RowsOfFile, verifyLake, verifySummary } from '../../src/testing/simulation/verify.ts'
 import {
   verifyDeadLetters,
@@ -101,11 +100,8 @@ function kafkaOptions(workload: KafkaWorkload, oracle: OracleResult): SimKafkaOp
   const { spec, partitions, deadLetterTopic, added } = workload
   const results = spec.tables.filter(({ input }) => isResult(input))
   const paths = new Set(results.map(({ layer, name }) => `${layer}/${name}`))
-  const results = new Set(
-    spec.tables.filter(({ input }) => isResult(input)).map(({ layer, name }) => `${layer}/${name}`),
-  )
   const rowTables = { ...spec, tables: spec.tables.filter(({ input }) => !isResult(input)) }
-  const rowOracle = { ...oracle, tables: new Map([...oracle.tables].filter(([path]) => !results.has(path))) }
+  const rowOracle = { ...oracle, tables: new Map([...oracle.tables].filter(([path]) => !paths.has(path))) }
   return {
     // Where the breaker opens no process can go on.
     isShared: workload.isShared && oracle.opened.size === 0,
@@ -125,9 +121,9 @@ function kafkaOptions(workload: KafkaWorkload, oracle: OracleResult): SimKafkaOp
 }
 
 /** Results wait for the end of the input: the others are there as soon as all is read. */
-function without(
-  tables: ReadonlySet<string>,
+function withoutTables(
   objects: ReadonlyMap<string, Uint8Array>,
+  tables: ReadonlySet<string>,
 ): ReadonlyMap<string, Uint8Array> {
   return new Map([...objects].filter(([key]) => !tables.has(key.split('/', 2).join('/'))))
 }
