@@ -73,6 +73,54 @@ describe('a lake whose chains are checked', () => {
     expect(await problemsIn(lake)).toEqual([])
   })
 
+  it('is whole where merge tasks lie in slices and stages, and files have been replaced', async () => {
+    const refined = readings
+      .keyBy('sensor')
+      .window(tumbling(millis(40)), { allowedLateness: millis(400), refine: true })
+      .aggregate('refined', ({ count }) => ({ rows: count() }))
+    const above = refined
+      .keyBy()
+      .window(tumbling(millis(80)))
+      .aggregate('above', ({ count }) => ({ sensors: count() }))
+    const staged = pipeline({
+      name: 'readings',
+      tables: [gold('refined', refined), gold('above', above)],
+      mergeParallelism: 2,
+    })
+    const few = records.map((_, i) =>
+      reading(i * 2 - (i % 4 === 3 ? 30 : 0), { sensor: `s${i % 3}`, partition: i % 2 }),
+    )
+    const lakeOf = memoryStore()
+    await start(staged, { lake: lakeOf, records: few, epochRows: 3 })
+    const chains = new Set((await verifyPipeline(lakeFacts(lakeOf), 'readings')).map(({ task }) => task))
+    expect([...chains].sort()).toEqual([
+      'merge-0',
+      'merge-1',
+      'merge2-0',
+      'merge2-1',
+      'readings-0',
+      'readings-1',
+    ])
+    const written = await Promise.all(
+      (await keysBelow(lakeOf, `${keys.root}merge-`)).map(async (key) =>
+        decodeUtf8((await lakeOf.get(key))!),
+      ),
+    )
+    expect(written.some((text) => text.includes('"removes"'))).toBe(true)
+    expect(await problemsIn(lakeOf)).toEqual([])
+    await retain(staged, lakeOf, { keepRecords: 1, recordsMin: 1, deletesMax: 1_000 })
+    expect(await problemsIn(lakeOf)).toEqual([])
+    // The first stage has not lost what a slice of the second has yet to fold.
+    for (const key of await keysBelow(lakeOf, keys.chainPrefix('merge2-1'))) await lakeOf.delete(key)
+    const claim = { version: 1, kind: 'claim', pipeline: 'readings', incarnation: 1 } as const
+    const record = { ...claim, task: 'merge2-1', epoch: 0, nonce: 'x', run: 'r', writtenMs: 0 }
+    await lakeOf.put(keys.record('merge2-1', 0), encodeUtf8(encodeRecord(record)))
+    expect((await problemsIn(lakeOf)).map(({ code, task }) => [code, task])).toContainEqual([
+      'merge',
+      'merge-0',
+    ])
+  })
+
   it('tells what a sleeper left behind from what is missing', async () => {
     const sleepers = (await lake.get(keys.record(TASK, 3)))!
     await retain(program, lake, { keepRecords: 0, recordsMin: 1, deletesMax: 1_000 })

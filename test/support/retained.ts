@@ -3,6 +3,7 @@ import { ChainKeys, parseMergeTask } from '../../src/checkpoint/keys.ts'
 import { compilePlan, tableShapesOf } from '../../src/engine/plan.ts'
 import type { ObjectStore } from '../../src/ports.ts'
 import { Chain } from '../../src/runtime/chain.ts'
+import { mergeTables } from '../../src/runtime/outputs.ts'
 import { Retention, type RetentionLimits, type RetentionReport } from '../../src/runtime/retention.ts'
 import { ALL_RULES, type ProtocolRules } from '../../src/runtime/rules.ts'
 import { systemEntropy } from '../../src/runtime/system.ts'
@@ -42,8 +43,10 @@ export async function retain(
   const others = tableShapesOf(plan)
     .map((shape) => shape.path)
     .filter((path) => !gold.includes(path))
-  for (const task of await tasksIn(lake, keys))
-    retention.own(task, parseMergeTask(task) === null ? others : gold, 0)
+  for (const task of await tasksIn(lake, keys)) {
+    const merge = parseMergeTask(task)
+    retention.own(task, merge === null ? others : mergeTables({ plan }, merge.stage), 0)
+  }
   return retention.round()
 }
 
