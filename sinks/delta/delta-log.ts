@@ -87,6 +87,11 @@ export class DeltaLog implements TableLog {
     return snapshot
   }
 
+  checkSchema(): void {
+    const { metadata } = this.#state
+    if (metadata !== null) this.#fieldsBeside(metadata)
+  }
+
   /**
    * The order of actions is commitInfo, protocol, metaData, txn, remove, add. `metadata.configuration` is merged into
    * the table's: properties that others have set stay. The schema follows the shape (schema-change.ts); a commit that
@@ -180,6 +185,12 @@ export class DeltaLog implements TableLog {
       // So does one to a table that has none: there is no row that the old schema would describe.
       if ([...files.keys()].every((path) => removed.has(path))) return this.#schema
     }
+    return this.#fieldsBeside(current)
+  }
+
+  /** The schema of the table's rows and ours together. */
+  #fieldsBeside({ schemaString, partitionColumns }: Metadata): TableSchema {
+    const fields: readonly DeltaField[] = parseSchema(schemaString)
     return {
       fields: evolvedFields(this.shape.path, { fields, partitionColumns }, this.#schema),
       partitionColumns,

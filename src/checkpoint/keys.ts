@@ -75,6 +75,11 @@ export class ChainKeys {
     return `${ChainKeys.programPrefix(pipeline, incarnation)}${pad(program, INCARNATION_DIGITS)}.json`
   }
 
+  /** What the history of a backfill is for one task. `lists` names those of one start. */
+  static history(pipeline: string, lists: string, task: string): string {
+    return `_millrace/${pipeline}/history/${lists}/${task}.json`
+  }
+
   /** All chains of the incarnation. */
   get root(): string {
     return `${this.#root}/`

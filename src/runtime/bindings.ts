@@ -36,6 +36,10 @@ export interface RunBindings {
   readonly snapshots?: Partial<SnapshotLimits>
   /** Begin a new incarnation: the old one is sealed and its files leave the tables. */
   readonly fresh: boolean
+  /**
+   * Begin a new incarnation whose history is what the old one has in bronze, unless the newest one began with this very program. Absent: false.
+   */
+  readonly backfill?: boolean
   /** Steps that the program has no longer are dropped. Absent: the program is refused then. */
   readonly allowRemoved?: boolean
   /** A graceful stop: what is open is cut, recorded and published. */

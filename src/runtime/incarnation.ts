@@ -6,6 +6,7 @@ import { PipelineError } from '../errors.ts'
 import type { ObjectStore } from '../ports.ts'
 import type { Fingerprint } from '../topology/fingerprint.ts'
 import { Chain } from './chain.ts'
+import type { IncarnationHistory } from './history.ts'
 import { newestProgram, type ProgramChange, programChange, putProgram } from './program-record.ts'
 import { Backoff, isRetryable, type Retry, retrying } from './retry.ts'
 import type { ProtocolRules } from './rules.ts'
@@ -20,6 +21,8 @@ export interface IncarnationRecord {
   readonly source: string | null
   /** Slices of each stage of merge tasks: which of them has a key depends on it. Absent: one. */
   readonly mergeParallelism?: number
+  /** Of a start with --backfill: what is read before the source goes on. */
+  readonly history?: IncarnationHistory
   readonly nonce: string
   readonly run: string
   readonly createdMs: number
@@ -35,11 +38,20 @@ export interface IncarnationOptions {
   /** Of merge tasks. */
   readonly merges: MergeShape
   readonly fresh: boolean
+  /** Makes what the newest incarnation has written the history of a new one. Null: not asked for. */
+  readonly backfill: BackfillSteps | null
   /** Steps that the program no longer has are dropped, in place of refusing it. */
   readonly allowRemoved: boolean
   readonly run: string
   readonly retry: Retry
   readonly rules: ProtocolRules
+}
+
+export interface BackfillSteps {
+  /** Throws where it cannot be. Changes nothing. */
+  check(old: IncarnationRecord): Promise<void>
+  /** Called when the old chains are sealed. May be called again. */
+  pin(old: IncarnationRecord): Promise<IncarnationHistory>
 }
 
 /** An incarnation, and what of it is the program's. */
@@ -57,7 +69,37 @@ export async function resolveIncarnation(options: IncarnationOptions): Promise<R
     await sealChains(options, newest)
     return begin(options, newest.incarnation + 1)
   }
+  if (options.backfill !== null) return beginWithHistory(options, newest, options.backfill)
   return goOn(options, newest)
+}
+
+/** Where the newest incarnation has run nothing but this very program there is nothing to fill: a supervisor may start with the option again and again. */
+async function beginWithHistory(
+  options: IncarnationOptions,
+  old: IncarnationRecord,
+  backfill: BackfillSteps,
+): Promise<RunningIncarnation> {
+  const { store, pipeline, retry, fingerprint, merges } = options
+  const { incarnation, mergeParallelism = 1 } = old
+  const grown = await newestProgram({ store, pipeline, incarnation, retry })
+  const isSame = grown === null && old.fingerprint.pipeline === fingerprint.pipeline
+  if (isSame && mergeParallelism === merges.slices) {
+    retry.log.info({ incarnation }, 'the tables have their history: the incarnation began with this program')
+    return goOn(options, old)
+  }
+  refuseOtherSource(options, old)
+  await backfill.check(old)
+  try {
+    await sealChains(options, old)
+    const history = await backfill.pin(old)
+    retry.log.info({ from: incarnation, tables: history.tables }, 'a new incarnation begins with history')
+    return await begin(options, incarnation + 1, history)
+  } catch (error) {
+    // Another process may have begun it meanwhile, and have the tables.
+    const newest = await readNewest(options)
+    if (newest === null || newest.incarnation <= incarnation) throw error
+    return goOn(options, newest)
+  }
 }
 
 /** With the program that it has run, or with one that has more to it. */
@@ -131,7 +173,11 @@ function parse(key: string, text: string): IncarnationRecord {
   }
 }
 
-async function begin(options: IncarnationOptions, incarnation: number): Promise<RunningIncarnation> {
+async function begin(
+  options: IncarnationOptions,
+  incarnation: number,
+  history?: IncarnationHistory,
+): Promise<RunningIncarnation> {
   const { store, pipeline, fingerprint, source, merges, run, retry } = options
   const key = ChainKeys.incarnation(pipeline, incarnation)
   const record: IncarnationRecord = {
@@ -141,6 +187,7 @@ async function begin(options: IncarnationOptions, incarnation: number): Promise<
     fingerprint,
     source,
     ...(merges.slices === 1 ? {} : { mergeParallelism: merges.slices }),
+    ...(history === undefined ? {} : { history }),
     nonce: retry.entropy.nonce(),
     run,
     createdMs: retry.clock.nowMs(),
@@ -215,7 +262,7 @@ function refuseOtherProgram({ pipeline, allowRemoved }: IncarnationOptions, chan
       advice:
         changed.length === 0
           ? 'Is this an old version of the program? Where the steps are to go, start with --allow-removed: their state is dropped, and their tables stay as they are.'
-          : 'See the difference with millrace describe --diff. Run the old program, choose another lake, or replace what is there with --fresh.',
+          : 'See the difference with millrace describe --diff. Run the old program, choose another lake, or replace what is there: with --backfill out of bronze, with --fresh out of the source.',
     },
   )
 }

@@ -54,6 +54,19 @@ export async function newestProgram(place: ProgramPlace): Promise<ProgramRecord 
   return key === undefined ? null : readProgram(place, key)
 }
 
+/** All that an incarnation went on with, in order. */
+export async function programsOf(place: ProgramPlace): Promise<readonly ProgramRecord[]> {
+  const { store, pipeline, incarnation, retry } = place
+  const prefix = ChainKeys.programPrefix(pipeline, incarnation)
+  const objects = await retrying(retry, `list ${prefix}`, () => store.list(prefix))
+  const records: ProgramRecord[] = []
+  for (const { key } of objects) {
+    const record = await readProgram(place, key)
+    if (record !== null) records.push(record)
+  }
+  return records
+}
+
 async function readProgram({ store, retry }: ProgramPlace, key: string): Promise<ProgramRecord | null> {
   const body = await retrying(retry, `get ${key}`, () => store.get(key))
   if (body === null) return null

@@ -1,25 +1,26 @@
-import { decideRedo, saysMessagesPublished } from '../checkpoint/decide.ts'
-import { ChainKeys, mergeTaskName, mergeTasksOf, mergeTasksOfStage } from '../checkpoint/keys.ts'
-import { parseAvroSchema } from '../avro/schema-model.ts'
+import { ChainKeys, mergeTaskName, mergeTasksOf } from '../checkpoint/keys.ts'
+import { type AvroType, parseAvroSchema } from '../avro/schema-model.ts'
 import { compilePlan, type Plan, tableShapesOf } from '../engine/plan.ts'
 import { sumTotals, type Totals } from '../engine/totals.ts'
 import { WriterSchemas } from '../engine/writer-schemas.ts'
-import { PipelineError } from '../errors.ts'
-import type { Membership, Outbox, SourcePartition, TopicShape } from '../ports.ts'
+import { assert, PipelineError } from '../errors.ts'
+import type { Membership, Outbox, Source, SourcePartition, TableShape, TopicShape } from '../ports.ts'
 import { fingerprintOf } from '../topology/fingerprint.ts'
 import type { PipelineSpec } from '../topology/node.ts'
+import { Backfill, type ContextBase } from './backfill.ts'
 import type { RunBindings, RunSummary, TableSummary } from './bindings.ts'
 import { Chain } from './chain.ts'
+import { totalsIfFinished } from './finished.ts'
 import { GroupRun } from './group-run.ts'
+import type { IncarnationHistory } from './history.ts'
+import { HistorySource } from './history-source.ts'
 import { resolveIncarnation } from './incarnation.ts'
-import { mergeOutbox, mergeTables, partitionTables, sinkNames } from './outputs.ts'
+import { openPublishers } from './open-publishers.ts'
 import { OwnershipLost } from './ownership.ts'
 import { probeStore } from './probe.ts'
 import { isRetryable, type Retry, retrying, Warnings } from './retry.ts'
 import { ALL_RULES, type ProtocolRules } from './rules.ts'
 import { RunState } from './run-state.ts'
-import { TablePublisher } from './table-publisher.ts'
-import { type ChainTail, readTail } from './takeover.ts'
 import type { TaskContext } from './task-context.ts'
 import { TaskSet } from './task-set.ts'
 
@@ -49,6 +50,7 @@ class PipelineRun {
   readonly #startMs: number
   #hasBegun = false
   #context: TaskContext | null = null
+  #history: IncarnationHistory | null = null
 
   constructor(spec: PipelineSpec, bindings: RunBindings, rules: ProtocolRules) {
     const { clock, entropy, log, onProgress } = bindings
@@ -155,7 +157,7 @@ class PipelineRun {
   async #runAll(partitions: readonly SourcePartition[]): Promise<RunSummary> {
     const context = await this.#openContext(partitions)
     const chains = new Map(partitions.map(({ id }) => [id, new Chain(context, id)]))
-    const finished = await this.#totalsIfFinished(context, chains)
+    const finished = await totalsIfFinished(context, chains)
     if (finished !== null) return this.#summary('nothing-to-do', finished, 0)
     const tasks = this.#taskSet(context, partitions, null)
     tasks.assign({ partitions, mergeTasks: mergeTasksOf(context.plan), all: partitions })
@@ -190,21 +192,48 @@ class PipelineRun {
     partitions: readonly SourcePartition[],
     membership: Membership | null,
   ): TaskSet {
+    const schema = parseAvroSchema(this.#spec.source.schema.avro)
     return new TaskSet({
       context,
-      bindings: this.#bindings,
+      bindings: { ...this.#bindings, source: this.#sourceOf(context, schema) },
       topics: topicsOf(partitions),
-      schemas: new WriterSchemas(parseAvroSchema(this.#spec.source.schema.avro)),
+      schemas: new WriterSchemas(schema),
       state: this.#state,
       membership,
     })
   }
 
+  /** With the history of the incarnation before it, where it has one. */
+  #sourceOf({ plan, pipeline, store }: TaskContext, schema: AvroType): Source {
+    const { source, format } = this.#bindings
+    const history = this.#history
+    if (history === null) return source
+    const { decoder } = format
+    assert(decoder !== undefined, 'who begins with history can read it')
+    return new HistorySource({ source, history, store, decoder, pipeline, schema, fields: plan.sourceFields })
+  }
+
   async #openContext(partitions: readonly SourcePartition[]): Promise<TaskContext> {
-    const { lake, format, clock, entropy, fresh, source, owner = this.#runId } = this.#bindings
+    const { lake, format, clock, entropy, fresh, backfill = false, source } = this.#bindings
+    const { owner = this.#runId } = this.#bindings
     const plan = compilePlan(this.#spec, topicsOf(partitions))
     refuseTaskName(plan, partitions)
     const outboxes = await this.#openOutboxes(plan, topicsOf(partitions))
+    const base: ContextBase = {
+      plan,
+      pipeline: this.#spec.name,
+      run: this.#runId,
+      owner,
+      ...outboxes,
+      store: lake,
+      encoder: format.encoder,
+      markerElsewhere: (path, appId) => this.#markerElsewhere(path, appId),
+      clock,
+      entropy,
+      log: this.#retry.log,
+      retry: this.#retry,
+      rules: this.#rules,
+    }
     const { record, program } = await resolveIncarnation({
       store: lake,
       pipeline: this.#spec.name,
@@ -214,6 +243,7 @@ class PipelineRun {
       merges: plan,
       // Only once: what this run has begun it goes on with.
       fresh: fresh && !this.#hasBegun,
+      backfill: backfill && !this.#hasBegun ? new Backfill({ base, format }) : null,
       allowRemoved: this.#bindings.allowRemoved === true,
       run: this.#runId,
       retry: this.#retry,
@@ -224,46 +254,27 @@ class PipelineRun {
     const keys = new ChainKeys(this.#spec.name, incarnation)
     const log = this.#retry.log.child({ pipeline: this.#spec.name, incarnation })
     const retry = { ...this.#retry, log }
-    const publishers = new Map<string, TablePublisher>()
-    const formerPublishers = new Map<string, TablePublisher>()
-    for (const shape of tableShapesOf(plan)) {
-      const publisher = new TablePublisher({
-        log: format.open(shape),
-        retry,
-        rules: this.#rules,
-        pipeline: this.#spec.name,
-        incarnation,
-        incarnationAppId: keys.incarnationAppId,
-        isOwned: shape !== plan.deadLetters,
-        run: this.#runId,
-      })
-      await publisher.open()
-      // Dead letters may have gone to the table before they went to a topic.
-      const isFormer = shape === plan.deadLetters && outboxes.deadLetters !== null
-      const own = isFormer ? formerPublishers : publishers
-      own.set(shape.path, publisher)
-    }
+    const { deadLetters } = plan
+    const place = { format, retry, rules: this.#rules, run: this.#runId, deadLetters }
+    // Dead letters may have gone to the table before they went to a topic.
+    const isFormer = (shape: TableShape): boolean => shape === deadLetters && outboxes.deadLetters !== null
+    const shapes = tableShapesOf(plan)
     const context: TaskContext = {
-      plan,
-      pipeline: this.#spec.name,
+      ...base,
       incarnation,
       program,
       life: record.nonce,
-      run: this.#runId,
-      owner,
-      ...outboxes,
-      store: lake,
-      encoder: format.encoder,
       keys,
-      publishers,
-      formerPublishers,
-      markerElsewhere: (path, appId) => this.#markerElsewhere(path, appId),
-      clock,
-      entropy,
+      publishers: await openPublishers(
+        place,
+        record,
+        shapes.filter((shape) => !isFormer(shape)),
+      ),
+      formerPublishers: await openPublishers(place, record, shapes.filter(isFormer)),
       log,
       retry,
-      rules: this.#rules,
     }
+    this.#history = record.history ?? null
     this.#context = context
     return context
   }
@@ -320,35 +331,6 @@ class PipelineRun {
     )
   }
 
-  /** The totals where everything is read and published, so that a start needs no claim; else null. */
-  async #totalsIfFinished(context: TaskContext, chains: ReadonlyMap<string, Chain>): Promise<Totals | null> {
-    const totals: Totals[] = []
-    let heads = new Map<string, number>()
-    if (![...context.publishers.values()].every((publisher) => publisher.isCurrent)) return null
-    for (const [task, chain] of chains) {
-      const tail = await readTail(chain, sinkNames(partitionTables(context), context.deadLetters))
-      const work = tail.last?.work
-      if (work?.type !== 'partition' || !work.state.ended || hasPending(context, task, tail)) return null
-      heads.set(task, tail.last!.epoch)
-      totals.push(work.state.totals)
-    }
-    // Without a source partition the merges have nothing to fold, and no record of it.
-    for (let stage = 0; stage < context.plan.stages && chains.size > 0; stage++) {
-      const sinks = sinkNames(mergeTables(context, stage), mergeOutbox(context, stage))
-      const mergeHeads = new Map<string, number>()
-      for (const task of mergeTasksOfStage(context.plan, stage)) {
-        const tail = await readTail(new Chain(context, task), sinks)
-        const work = tail.last?.work
-        if (work?.type !== 'merge' || hasPending(context, task, tail)) return null
-        for (const [source, head] of heads) if ((work.state.sources[source]?.epoch ?? -1) < head) return null
-        mergeHeads.set(task, tail.last!.epoch)
-        totals.push(work.state.totals)
-      }
-      heads = mergeHeads
-    }
-    return sumTotals(totals)
-  }
-
   /** A table that got no row in this incarnation exists all the same, and has none of its predecessor's. */
   async #switchTables(context: TaskContext): Promise<void> {
     const nothing = { appId: context.keys.appId('none'), epoch: -1, files: [] }
@@ -388,15 +370,4 @@ function refuseTaskName(plan: Plan, partitions: readonly SourcePartition[]): voi
       advice: 'Record the topic under another name.',
     },
   )
-}
-
-function hasPending(context: TaskContext, task: string, tail: ChainTail): boolean {
-  const appId = context.keys.appId(task)
-  const markers = new Map(
-    [...context.publishers, ...context.formerPublishers].map(([path, publisher]) => [
-      path,
-      publisher.markerOf(appId),
-    ]),
-  )
-  return decideRedo(tail.records, markers).length > 0 || !saysMessagesPublished(tail.records)
 }

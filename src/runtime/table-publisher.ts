@@ -26,6 +26,8 @@ export interface PublisherOptions {
   readonly incarnationAppId: string
   /** The table belongs to this pipeline alone. The dead letters' does not. */
   readonly isOwned: boolean
+  /** What the incarnation before has written is part of this one: its first commit removes nothing. Absent: false. */
+  readonly keepsFiles?: boolean
   readonly run: string
 }
 
@@ -170,7 +172,7 @@ export class TablePublisher {
       this.#fence()
       if (this.isCurrent && !todo.some(changesTable)) return
       const { add, remove } = this.#changesOf(todo)
-      if (!this.isCurrent) {
+      if (!this.isCurrent && this.#options.keepsFiles !== true) {
         const before = this.#version
         remove.push(...this.#ownFiles(await this.#read()))
         if (this.#version > before) {

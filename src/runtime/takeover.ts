@@ -7,7 +7,7 @@ import {
   saysMessagesPublished,
 } from '../checkpoint/decide.ts'
 import { assertRetained, retainedEpochs } from '../checkpoint/retention.ts'
-import type { ChainRecord, DataRecord } from '../checkpoint/record.ts'
+import type { ChainRecord, DataRecord, PartitionWork } from '../checkpoint/record.ts'
 import { OUTBOX, RECORD_VERSION } from '../checkpoint/record.ts'
 import { PipelineError } from '../errors.ts'
 import type { Outbox } from '../ports.ts'
@@ -95,6 +95,41 @@ export async function takeOver(context: TaskContext, chain: Chain, sinks: TaskSi
     await outbox?.close()
     throw error
   }
+}
+
+/**
+ * Publishes what the chain of a partition promises to these sinks after its seal, when nobody adds to it. What it promises to other tables is left
+ * out: the next incarnation builds them anew. Returns the chain's newest work; null for a chain without any, or of another kind of task.
+ */
+export async function settleSealed(
+  context: TaskContext,
+  chain: Chain,
+  sinks: TaskSinks,
+): Promise<(DataRecord & { readonly work: PartitionWork }) | null> {
+  const { tables } = sinks
+  const tail = await readTail(chain, sinkNames(tables, sinks.outbox))
+  const { last } = tail
+  if (last?.work.type !== 'partition') return null
+  if (sinks.outbox === null) refuseUnsent(chain.task, tail)
+  await refuseLostRecords(context, chain.task, tail, tables)
+  refuseChainBehindTables(context, chain.task, tail, tables)
+  const data = tail.records.filter((record) => record.kind === 'data')
+  const outbox = saysMessagesPublished(data) ? null : await claimOutbox(context, sinks.outbox, chain.task)
+  try {
+    const appId = context.keys.appId(chain.task)
+    for (const path of tables) {
+      const publisher = context.publishers.get(path)!
+      for (const record of data) {
+        const files = record.files[path] ?? []
+        const isThere = files.length === 0 || publisher.markerOf(appId) >= record.epoch
+        if (!isThere) await publisher.publish({ appId, epoch: record.epoch, files })
+      }
+    }
+    await outbox?.redo(context, data)
+  } finally {
+    await outbox?.close()
+  }
+  return { ...last, work: last.work }
 }
 
 /** Messages that only a run with their outbox can send: without it they would never be, and nobody would know. */
@@ -243,7 +278,9 @@ function unknownTable({ epoch, task }: DataRecord, path: string): PipelineError 
 function sealed(context: TaskContext): PipelineError {
   return new PipelineError(
     'INCARNATION_SEALED',
-    `incarnation ${context.incarnation} of ${context.pipeline} has been sealed by a start with --fresh`,
-    { advice: 'If no other process runs it, that start was interrupted: start again with --fresh.' },
+    `incarnation ${context.incarnation} of ${context.pipeline} has been sealed by a start with --fresh or --backfill`,
+    {
+      advice: 'If no other process runs it, that start was interrupted: start again with the same option.',
+    },
   )
 }

@@ -132,7 +132,7 @@ export function filesByTable(tables: readonly NamedFiles[]): Record<string, read
 }
 
 /** The key of a file as a record or a log names it. */
-export function keyOfFile(tablePath: string, file: StagedFile): string {
+export function keyOfFile(tablePath: string, file: Pick<StagedFile, 'path'>): string {
   return `${tablePath}/${decodeURIComponent(file.path)}`
 }
 
