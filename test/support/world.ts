@@ -9,6 +9,7 @@ import type {
   Source,
   SourceWorld,
   StoredObject,
+  TableFormat,
 } from '../../src/ports.ts'
 import type { RunBindings, RunSummary } from '../../src/runtime/bindings.ts'
 import { runPipeline } from '../../src/runtime/run-pipeline.ts'
@@ -20,11 +21,14 @@ import type { PipelineSpec } from '../../src/topology/node.ts'
 /** One start of a pipeline, on a lake that outlives it. */
 export interface StartOptions {
   readonly lake: ObjectStore
+  /** Default: rows as JSON, which `rowsIn` reads. */
+  readonly format?: TableFormat
   readonly records?: readonly TestRecord[]
   /** Instead of the records' own. */
   readonly source?: Source
   readonly registry?: SchemaRegistry
   readonly fresh?: boolean
+  readonly backfill?: boolean
   readonly allowRemoved?: boolean
   readonly signal?: AbortSignal
   readonly log?: Log
@@ -48,7 +52,7 @@ export function start(program: PipelineSpec, options: StartOptions): Promise<Run
     source: options.source ?? binding.open(WORLD),
     registry: options.registry ?? binding.registry,
     lake,
-    format: deltaFormat(lake, rowEncoder),
+    format: options.format ?? deltaFormat(lake, rowEncoder),
     clock: IMPATIENT,
     entropy: systemEntropy,
     log: options.log ?? SILENT,
@@ -61,6 +65,7 @@ export function start(program: PipelineSpec, options: StartOptions): Promise<Run
     ...(options.retention === undefined ? {} : { retention: options.retention }),
     ...(options.snapshots === undefined ? {} : { snapshots: options.snapshots }),
     fresh: options.fresh ?? false,
+    backfill: options.backfill ?? false,
     allowRemoved: options.allowRemoved ?? false,
     signal: options.signal ?? null,
     deadLetters: options.deadLetters ?? null,
