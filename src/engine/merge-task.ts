@@ -180,14 +180,21 @@ export class MergeTask {
       const json = source.partials[window.plan.node.name]
       if (json !== undefined && json !== null) window.fold(json, task)
     }
-    this.#checkLimits()
+    this.#checkPanes()
   }
 
-  #checkLimits(): void {
-    const { panesMax, keysMax = MERGED_KEYS_MAX } = this.#plan.spec.limits ?? {}
+  #checkPanes(): void {
+    const panesMax = this.#plan.spec.limits?.panesMax
     if (this.openPanes > (panesMax ?? PANES_MAX)) throw this.#tooManyPanes(panesMax ?? PANES_MAX)
-    for (const { plan, openPanes, keys = 0, panesMax: ownMax = PANES_MAX } of this.#windows.values()) {
-      if (panesMax === undefined && openPanes > ownMax) throw this.#tooManyPanes(ownMax)
+    if (panesMax !== undefined) return
+    for (const { openPanes, panesMax: ownMax = PANES_MAX } of this.#windows.values()) {
+      if (openPanes > ownMax) throw this.#tooManyPanes(ownMax)
+    }
+  }
+
+  #checkKeys(): void {
+    const keysMax = this.#plan.spec.limits?.keysMax ?? MERGED_KEYS_MAX
+    for (const { plan, keys = 0 } of this.#windows.values()) {
       if (keys > keysMax) throw tooManyKeys(plan.node.name, keys, keysMax)
     }
   }
@@ -197,7 +204,7 @@ export class MergeTask {
     this.#sources.set(task, { ...(this.#sources.get(task) ?? UNHEARD), epoch })
   }
 
-  /** Fires what the watermark has passed, and what is due early. Throws HAVING_FAILED and AGGREGATE_FAILED. */
+  /** Fires what the watermark has passed, and what is due early. Throws HAVING_FAILED, AGGREGATE_FAILED, and STATE_LIMIT. */
   cut({ epoch, nowMs }: MergeCut): MergeOutput {
     const all = [...this.#sources.values()].filter(
       (source) => this.#rules.allSourcesHoldWatermark || source.epoch >= 0,
@@ -213,6 +220,7 @@ export class MergeTask {
       window.fire(at)
       countUp(this.#counts.dropped, window.plan.node.name, window.dropped ?? 0)
     }
+    this.#checkKeys()
     const tables = this.#tables.map((table) => table.read(this.#firedBy(table.from), nowMs))
     for (const { output, added } of tables) countUp(this.#counts.rows, output.shape.path, added)
     return {

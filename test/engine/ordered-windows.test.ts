@@ -178,3 +178,28 @@ describe('the order of rows of one millisecond', () => {
     ])
   })
 })
+
+describe('what a merge remembers', () => {
+  const source = readings()
+  const once = source.unique('once', { by: ['sensor'], within: millis(1_000), ...JUDGED })
+  const visits = source
+    .keyBy('sensor')
+    .window(session(millis(1_000)), JUDGED)
+    .aggregate('visits', ({ count }) => ({ rows: count() }))
+  const records = Array.from({ length: 12 }, (_, i) => reading(i * 10, { sensor: `s${i}` }))
+
+  it('ends the run above the limit, with the name of the step and what to do', async () => {
+    const keys = pipeline({ name: 'keys', tables: [silver('once', once)], limits: { keysMax: 5 } })
+    await expect(replay(keys, { records, epochRows: 3 })).rejects.toMatchObject({
+      code: 'STATE_LIMIT',
+      message: expect.stringContaining('once remembers'),
+      advice: expect.stringContaining('limits.keysMax'),
+    })
+    const panes = pipeline({ name: 'panes', tables: [gold('visits', visits)], limits: { panesMax: 5 } })
+    await expect(replay(panes, { records, epochRows: 3 })).rejects.toMatchObject({
+      code: 'STATE_LIMIT',
+      message: expect.stringContaining('visits has 6 open windows'),
+      advice: expect.stringContaining('limits.panesMax'),
+    })
+  })
+})
