@@ -31,6 +31,13 @@ export class DueList {
     return key === undefined ? Infinity : this.#buckets.get(key)!.earliestMs
   }
 
+  /** Entries that are due at or before `nowMs`, at most. */
+  countDue(nowMs: number): number {
+    let count = 0
+    for (const { earliestMs, panes } of this.#buckets.values()) if (earliestMs <= nowMs) count += panes.length
+    return count
+  }
+
   add(pane: number, dueMs: number): void {
     const key = bucketOf(dueMs)
     let bucket = this.#buckets.get(key)

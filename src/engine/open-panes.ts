@@ -5,7 +5,7 @@ import { grownFloat64, grownInt32 } from './accumulate/growth.ts'
 import { OpenKeys } from './open-keys.ts'
 
 /** Panes that share accumulators. */
-const SEGMENT_BITS = 14
+const SEGMENT_BITS = 20
 const SEGMENT_PANES = 1 << SEGMENT_BITS
 const SLOTS_MIN = 256
 const NONE = -1

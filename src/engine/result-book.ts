@@ -159,6 +159,9 @@ export class ResultBook {
   fire(at: FireAt): void {
     this.#at = at
     this.#mayChange = this.#hasTriggers || (this.#rules.keepFiredPanes && at.slowestMs < at.watermarkMs)
+    // Growing row by row would leave half of what millions of rows take as garbage.
+    const rowsMax = this.#byWatermark.countDue(at.watermarkMs)
+    for (const column of this.fired.batch.columns) column.reserve(rowsMax)
     this.#byWatermark.takeDue(at.watermarkMs, (pane) => this.#passed(pane))
     for (let i = 0; i < this.#dirty.length; i++) this.#lookAgain(this.#dirty.values[i]!)
     this.#dirty.clear()
