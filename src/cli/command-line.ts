@@ -107,6 +107,10 @@ Example:
   )
     .option('--fresh', 'begin a new incarnation: read from the start and replace what the tables hold')
     .option(
+      '--backfill',
+      'for a changed program: a new incarnation that reads bronze, then goes on in the source',
+    )
+    .option(
       '--accept-loss',
       'where the source has deleted records that were not read yet, go on with those that are left',
     )
@@ -326,12 +330,12 @@ async function replayCommand(path: string, options: Options, terminal: Terminal)
 
 async function runCommand(path: string, options: Options, terminal: Terminal): Promise<ExitCode> {
   const { runMain } = await import('./run.ts')
-  const [fresh, acceptLoss, allowRemoved] = ['fresh', 'acceptLoss', 'allowRemoved'].map(
-    (name) => options[name] === true,
-  ) as [boolean, boolean, boolean]
   const level = textOf(options, 'logLevel')
   const logLevel = level === null ? null : parseChoice('--log-level', level, LOG_LEVELS)
-  return runMain({ path, fresh, acceptLoss, allowRemoved, logLevel }, terminal)
+  const asked = (name: string): boolean => options[name] === true
+  const [fresh, backfill] = [asked('fresh'), asked('backfill')]
+  const [acceptLoss, allowRemoved] = [asked('acceptLoss'), asked('allowRemoved')]
+  return runMain({ path, fresh, backfill, acceptLoss, allowRemoved, logLevel }, terminal)
 }
 
 async function describeCommand(path: string, options: Options, terminal: Terminal): Promise<ExitCode> {

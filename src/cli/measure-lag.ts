@@ -1,4 +1,5 @@
 import { parsePosition } from '../../consumers/kafka/position.ts'
+import { historyOffset } from '../checkpoint/history-position.ts'
 import { parseMarker } from '../../sinks/topic/marker.ts'
 import { readTable } from '../../sinks/delta/read-table.ts'
 import { parseMergeTask } from '../checkpoint/keys.ts'
@@ -177,7 +178,8 @@ async function foldedPartitions(
 function positionOf(record: DataRecord | null): { readonly topicId: string; readonly offset: number } | null {
   if (record?.work.type !== 'partition') return null
   const { position } = record.work.state
-  if (position === null) return null
+  // In the history of a backfill nothing of the topic is read.
+  if (position === null || historyOffset(position) !== null) return null
   try {
     return parsePosition(position)
   } catch (error) {

@@ -1,4 +1,5 @@
 import { parsePosition } from '../../consumers/kafka/position.ts'
+import { historyOffset } from '../checkpoint/history-position.ts'
 import type { KafkaClient } from '../kafka/client.ts'
 import type { ObjectStore } from '../ports.ts'
 import type { Retry } from '../runtime/retry.ts'
@@ -154,7 +155,9 @@ async function unreadOf(
   for (const [index, { task, recorded }] of asked.entries()) {
     const position = recorded?.work.type === 'partition' ? recorded.work.state.position : null
     const { firstOffset, endOffset } = found[index]!
-    const next = position === null ? firstOffset : parsePosition(position).offset
+    // In the history of a backfill everything that the topic has may be unread.
+    const isNew = position === null || historyOffset(position) !== null
+    const next = isNew ? firstOffset : parsePosition(position).offset
     unread.set(task, Math.max(0, endOffset - Math.max(next, firstOffset)))
   }
   return unread

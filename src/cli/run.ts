@@ -10,6 +10,7 @@ export interface RunCommandOptions {
   /** The file that calls `run()`. */
   readonly path: string
   readonly fresh: boolean
+  readonly backfill: boolean
   readonly acceptLoss: boolean
   readonly allowRemoved: boolean
   readonly logLevel: LogLevel | null
@@ -19,6 +20,7 @@ export interface RunCommandOptions {
 export async function runMain(options: RunCommandOptions, terminal: Terminal): Promise<ExitCode> {
   // run() in the user's file asks for these, so that the file need not know this command.
   if (options.fresh) process.env['MILLRACE_FRESH'] = '1'
+  if (options.backfill) process.env['MILLRACE_BACKFILL'] = '1'
   if (options.acceptLoss) process.env['MILLRACE_ACCEPT_LOSS'] = '1'
   if (options.allowRemoved) process.env['MILLRACE_ALLOW_REMOVED'] = '1'
   if (options.logLevel !== null) process.env['MILLRACE_LOG_LEVEL'] = options.logLevel

@@ -30,6 +30,11 @@ export interface RunOptions {
   }
   /** Begin again from the start of the source: what the pipeline wrote so far leaves the tables. Default: false. */
   readonly fresh?: boolean
+  /**
+   * Where the program is another than the one that the newest incarnation began with: begin a new one that reads first what bronze has, then goes on in the source where
+   * the old one had come to. Bronze keeps its rows, everything else is built anew. Default: false.
+   */
+  readonly backfill?: boolean
   /** Steps and tables that the program no longer has are dropped; what their tables hold stays. Default: false, which refuses such a program. */
   readonly allowRemoved?: boolean
   /**
@@ -73,7 +78,8 @@ export async function run(pipeline: PipelineSpec, options: RunOptions): Promise<
   refuseUnbound(pipeline, options)
   const { source, lake, topics, deadLetters, onProgress } = options
   const { fresh = isSet('MILLRACE_FRESH'), acceptLoss = isSet('MILLRACE_ACCEPT_LOSS') } = options
-  const { allowRemoved = isSet('MILLRACE_ALLOW_REMOVED') } = options
+  const { allowRemoved = isSet('MILLRACE_ALLOW_REMOVED'), backfill = isSet('MILLRACE_BACKFILL') } = options
+  refuseBoth(fresh, backfill)
   const stopWithinMs = options.stopWithin ?? STOP_WITHIN_MS
   const log = options.log ?? createLog({ level: logLevel(), pretty: process.stderr.isTTY })
   const stop = options.signal === undefined ? stopSignals() : { signal: options.signal, release: () => {} }
@@ -104,6 +110,7 @@ export async function run(pipeline: PipelineSpec, options: RunOptions): Promise<
       log,
       flush: flushLimits(options),
       fresh,
+      backfill,
       allowRemoved,
       outbox: topics?.open(world) ?? null,
       deadLetters:
@@ -146,7 +153,15 @@ function refuseUnbound({ name, topics = [] }: PipelineSpec, options: RunOptions)
   )
 }
 
-/** What `millrace run --fresh`, `--accept-loss` and `--allow-removed` set for the program that they start. */
+function refuseBoth(fresh: boolean, backfill: boolean): void {
+  if (!fresh || !backfill) return
+  throw new PipelineError('OPTION_INVALID', 'a start is asked for with --fresh and with --backfill', {
+    advice:
+      'Choose one: --fresh reads everything from the source again, --backfill what bronze has, and then the source from where it was.',
+  })
+}
+
+/** What `millrace run --fresh`, `--backfill`, `--accept-loss` and `--allow-removed` set for the program that they start. */
 function isSet(variable: string): boolean {
   const value = process.env[variable] ?? ''
   return value !== '' && value !== '0' && value !== 'false'

@@ -16,7 +16,7 @@ function mainFile(name: string, text: string): string {
 
 const start = (path: string) =>
   runMain(
-    { path, fresh: false, acceptLoss: false, allowRemoved: false, logLevel: null },
+    { path, fresh: false, backfill: false, acceptLoss: false, allowRemoved: false, logLevel: null },
     processTerminal({}, false),
   )
 
