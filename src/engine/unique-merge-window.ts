@@ -115,7 +115,7 @@ export class UniqueMergeWindow implements MergeWindow {
     this.fired.count = this.fired.batch.length
     this.fired.written = this.fired.batch.length
     // Where all sources are idle, W may be behind the slowest.
-    this.#forget(Math.min(slowestMs, watermarkMs) - allowedLatenessMs)
+    this.#forget(Math.min(slowestMs - allowedLatenessMs - 1, readyMs))
   }
 
   clear(): void {

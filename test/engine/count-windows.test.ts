@@ -44,4 +44,26 @@ describe('count windows', () => {
       { numRuns: 500 },
     )
   })
+
+  it('take every row once where some come after their time, from a partition that was idle', () => {
+    fc.assert(
+      fc.property(
+        scripts({ boundsMs: [0, 8], partitions: 3, idle: true }),
+        fc.integer({ min: 1, max: 3 }),
+        (script, rows) => {
+          const { merge } = play(windowPlan({ kind: 'count', rows }, { allowedLatenessMs: 5 }), script)
+          const isOnTime = ({ row, floorMs }: Arrival) => floorMs <= row.timeMs + 5
+          for (const key of ['a', 'b']) {
+            const onTime = script.partitions.flat().filter((one) => one.row.key === key && isOnTime(one))
+            const results = merge.all.filter((result) => result['key'] === key)
+            const values = results.flatMap((result) => result['values'] as readonly number[])
+            expect(results.map((result) => result['window_number'])).toEqual([...results.keys()])
+            expect(values).toHaveLength(onTime.length - (onTime.length % rows))
+            expect(new Set(values).size).toBe(values.length)
+          }
+        },
+      ),
+      { numRuns: 200 },
+    )
+  })
 })
