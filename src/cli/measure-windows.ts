@@ -1,5 +1,6 @@
 import { parsePosition } from '../../consumers/kafka/position.ts'
 import { historyOffset } from '../checkpoint/history-position.ts'
+import { parseMergeTask } from '../checkpoint/keys.ts'
 import type { KafkaClient } from '../kafka/client.ts'
 import type { ObjectStore } from '../ports.ts'
 import type { Retry } from '../runtime/retry.ts'
@@ -56,13 +57,12 @@ export async function measureWindows(sources: WindowsSources): Promise<WindowsRe
   const merges = progresses
     .filter(({ isMerge }) => isMerge)
     .map((merge) => mergeHold(merge, facts, nowMs, sources.silentAfterMs))
-  const first = merges.filter(({ task }) => /^merge-\d+$/.test(task))
   return {
     pipeline,
     incarnation: incarnation.incarnation,
     at: new Date(nowMs).toISOString(),
     merges,
-    windows: first.flatMap((merge) => openWindows(aggregates, merge, endMs)),
+    windows: merges.flatMap((merge) => openWindows(aggregates, merge, endMs)),
   }
 }
 
@@ -76,9 +76,10 @@ function mergeHold(
   const work = recorded?.work.type === 'merge' ? recorded.work : null
   const known = work?.state.sources ?? {}
   const { watermarkMs } = stateOf(recorded)
-  // A merge that has recorded nothing waits for all partitions that there are.
+  // A merge that has recorded nothing waits for all of the stage below that there are.
+  const below = stageOf(task) - 1
   const names =
-    work === null ? [...facts.keys()].filter((name) => !/^merge\d*-\d+$/.test(name)) : Object.keys(known)
+    work === null ? [...facts.keys()].filter((name) => stageOf(name) === below) : Object.keys(known)
   const slowestMs = slowestOf(names.map((name) => facts.get(name)))
   const sources = names.map((name): SourceHold => {
     const fact = facts.get(name) ?? unheard(name, merge)
@@ -95,6 +96,11 @@ function mergeHold(
     heldBackBy: heldBackBy(sorted),
     sources: sorted,
   }
+}
+
+/** Partitions are below the merges of stage 0. */
+function stageOf(task: string): number {
+  return parseMergeTask(task)?.stage ?? -1
 }
 
 /** A partition without a chain. */

@@ -1,4 +1,7 @@
-import type { AggregateNode, PipelineSpec } from '../topology/node.ts'
+import { parseMergeTask } from '../checkpoint/keys.ts'
+import { alignedWindows } from '../engine/window.ts'
+import { unreachable } from '../errors.ts'
+import type { AggregateNode, PipelineSpec, ResultNode, RowNode } from '../topology/node.ts'
 import { outputsOf, stepsOf } from '../topology/validate.ts'
 import { type MergeHold, type OpenWindow, openWindow } from './windows-report.ts'
 
@@ -13,7 +16,9 @@ export function openWindows(
   merge: MergeHold,
   endMs: number | null,
 ): readonly OpenWindow[] {
+  const stage = parseMergeTask(merge.task)?.stage
   return aggregates.flatMap((node) => {
+    if (stageOf(node) !== stage) return []
     const { name, allowedLatenessMs } = node
     const span = endMs === null ? oldestOpen(node, merge.watermarkMs) : { startMs: null, endMs }
     return span === null ? [] : [openWindow(merge, name, { ...span, allowedLatenessMs })]
@@ -28,15 +33,32 @@ function oldestOpen(
   if (!Number.isFinite(watermarkMs)) return null
   // The first whose end is above it.
   const closedMs = watermarkMs - allowedLatenessMs
-  if (window.kind === 'tumbling') {
-    const { sizeMs, offsetMs } = window
-    const startMs = Math.floor((closedMs - offsetMs) / sizeMs) * sizeMs + offsetMs
-    return { startMs, endMs: startMs + sizeMs }
+  switch (window.kind) {
+    case 'tumbling':
+    case 'calendar': {
+      const { startOf, endOf } = alignedWindows(window)
+      const startMs = startOf(closedMs)
+      return { startMs, endMs: endOf(startMs) }
+    }
+    case 'hopping': {
+      const { sizeMs, hopMs, offsetMs } = window
+      const startMs = (Math.floor((closedMs - sizeMs - offsetMs) / hopMs) + 1) * hopMs + offsetMs
+      return { startMs, endMs: startMs + sizeMs }
+    }
+    case 'sliding':
+    case 'session':
+    case 'count':
+    case 'global':
+      return null
+    default:
+      return unreachable(window)
   }
-  if (window.kind === 'hopping') {
-    const { sizeMs, hopMs, offsetMs } = window
-    const startMs = (Math.floor((closedMs - sizeMs - offsetMs) / hopMs) + 1) * hopMs + offsetMs
-    return { startMs, endMs: startMs + sizeMs }
-  }
-  return null
+}
+
+/** 0 over rows, 1 over results of those, … */
+function stageOf(node: RowNode | ResultNode): number {
+  if (node.kind === 'unique') return 0
+  if (node.kind === 'having') return stageOf(node.input)
+  if (node.kind !== 'aggregate') return -1
+  return stageOf(node.input) + 1
 }
