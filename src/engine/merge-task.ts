@@ -1,5 +1,5 @@
-import { PipelineError } from '../errors.ts'
 import { createMergeWindow } from './create-merge-window.ts'
+import { checkKeys, checkPanes } from './merge-limits.ts'
 import type { FiredResults, MergeRules, MergeWindow, ResultReaders } from './merge-window.ts'
 import { NextWindow } from './next-window.ts'
 import type { PartialsJson } from './partial.ts'
@@ -68,11 +68,6 @@ export interface MergeOutput {
   /** For the next stage, by its slices; [] where there is nothing for it. */
   readonly partials: readonly (PartialsJson | null)[]
 }
-
-/** Panes of one merge task: what is known to fit into the memory of a process with a default heap, whatever the aggregates. */
-export const PANES_MAX = 20_000_000
-/** Keys of a dedupe over all partitions, likewise: 250 bytes each for short ones. */
-export const MERGED_KEYS_MAX = 5_000_000
 
 /**
  * The state machine whose input is the epoch chains of its sources. Which epochs, and in which order, is for the runtime to say and to
@@ -180,23 +175,7 @@ export class MergeTask {
       const json = source.partials[window.plan.node.name]
       if (json !== undefined && json !== null) window.fold(json, task)
     }
-    this.#checkPanes()
-  }
-
-  #checkPanes(): void {
-    const panesMax = this.#plan.spec.limits?.panesMax
-    if (this.openPanes > (panesMax ?? PANES_MAX)) throw this.#tooManyPanes(panesMax ?? PANES_MAX)
-    if (panesMax !== undefined) return
-    for (const { openPanes, panesMax: ownMax = PANES_MAX } of this.#windows.values()) {
-      if (openPanes > ownMax) throw this.#tooManyPanes(ownMax)
-    }
-  }
-
-  #checkKeys(): void {
-    const keysMax = this.#plan.spec.limits?.keysMax ?? MERGED_KEYS_MAX
-    for (const { plan, keys = 0 } of this.#windows.values()) {
-      if (keys > keysMax) throw tooManyKeys(plan.node.name, keys, keysMax)
-    }
+    checkPanes(this.#windows.values(), this.#plan.spec.limits)
   }
 
   /** A claim of a source, also of one that is new: it moves the chain on, and nothing else. */
@@ -220,7 +199,7 @@ export class MergeTask {
       window.fire(at)
       countUp(this.#counts.dropped, window.plan.node.name, window.dropped ?? 0)
     }
-    this.#checkKeys()
+    checkKeys(this.#windows.values(), this.#plan.spec.limits)
     const tables = this.#tables.map((table) => table.read(this.#firedBy(table.from), nowMs))
     for (const { output, added } of tables) countUp(this.#counts.rows, output.shape.path, added)
     return {
@@ -289,28 +268,4 @@ export class MergeTask {
     const partials = slices.map((slice) => (Object.keys(slice).length === 0 ? null : slice))
     return partials.every((partial) => partial === null) ? [] : partials
   }
-
-  #tooManyPanes(panesMax: number): PipelineError {
-    const windows = [...this.#windows.values()].sort((a, b) => b.openPanes - a.openPanes)
-    const { plan, openPanes } = windows[0]!
-    return new PipelineError(
-      'STATE_LIMIT',
-      `${plan.node.name} has ${openPanes} open windows in one merge task, ${this.openPanes} with the other results; the limit is ${panesMax}`,
-      {
-        advice:
-          'Windows are one for each key: look whether the key or the window is too fine, or which partition holds the watermark (millrace windows). Else raise mergeParallelism, or limits.panesMax with more memory.',
-      },
-    )
-  }
-}
-
-function tooManyKeys(name: string, keys: number, keysMax: number): PipelineError {
-  return new PipelineError(
-    'STATE_LIMIT',
-    `${name} remembers ${keys} keys in one merge task; limits.keysMax is ${keysMax}`,
-    {
-      advice:
-        'Shorten the horizon of the dedupe, look which partition holds the watermark (millrace windows), raise mergeParallelism, or limits.keysMax where there is memory for it.',
-    },
-  )
 }

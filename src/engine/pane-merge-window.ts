@@ -2,6 +2,7 @@ import { appendNull } from '../columns/append.ts'
 import { type ColumnBatch, createBatch, setValid, truncateBatch } from '../columns/column.ts'
 import { type RowOps, rowOpsFor } from '../columns/row-ops.ts'
 import { appendInt64, int64Column } from '../columns/write.ts'
+import type { AggregateSpec } from '../topology/node.ts'
 import type { Accumulator } from './accumulate/accumulator.ts'
 import { type KeyJson, keyFromJson, keyToJson } from './key-codec.ts'
 import { GonePanes, type GonePanesJson } from './gone-panes.ts'
@@ -25,10 +26,23 @@ export interface MergePanesJson extends PanesJson, PaneStatesJson {
 /** Of a snapshot: a line of JSON is a string. */
 const PART_PANES_MAX = 20_000
 
+/** Where an aggregate keeps values of rows on the heap: 300 to 1,400 bytes for ten values. */
+const HOLDING_PANES_MAX = 1_000_000
+const HOLDING: ReadonlySet<string> = new Set<AggregateSpec['kind']>([
+  'count-distinct',
+  'quantile',
+  'quantiles',
+  'top-k',
+  'most-frequent',
+  'collect',
+  'custom',
+])
+
 /** The merge's side of windows that are known by their start: tumbling, calendar, hopping and global ones. */
 export class PaneMergeWindow implements MergeWindow {
   readonly plan: ResultPlan
   readonly fired: FiredRows
+  readonly panesMax?: number
   readonly #windows: AlignedWindows
   readonly #hasBounds: boolean
   readonly #hopMs: number
@@ -45,6 +59,7 @@ export class PaneMergeWindow implements MergeWindow {
     const { plan } = options
     this.plan = plan
     this.fired = new FiredRows(plan)
+    if (holdsValues(plan)) this.panesMax = HOLDING_PANES_MAX
     this.#windows = alignedWindows(window)
     this.#hasBounds = window.kind !== 'global'
     this.#hopMs = window.kind === 'hopping' ? window.hopMs : 0
@@ -241,4 +256,8 @@ export class PaneMergeWindow implements MergeWindow {
       appendNull(batch.columns[at]!)
     }
   }
+}
+
+function holdsValues({ node }: ResultPlan): boolean {
+  return node.kind === 'aggregate' && node.aggregates.some(({ spec }) => HOLDING.has(spec.kind))
 }
