@@ -190,8 +190,7 @@ export class TablePublisher {
       }
       await this.#refresh()
       // After a lost answer all of them are in the table, or none.
-      if (outcome === 'unknown')
-        this.#count(todo.filter(this.#isPublished).flatMap((one) => one.publication.files))
+      if (outcome === 'unknown') this.#count(this.#changesOf(todo.filter(this.#isPublished)).add)
       if (rules.txnAfterLostRace) todo = pending()
     }
   }

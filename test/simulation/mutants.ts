@@ -1,4 +1,4 @@
-import type { FlushLimits } from '../../src/runtime/bindings.ts'
+import type { FlushLimits, RunBindings } from '../../src/runtime/bindings.ts'
 import { runPipeline } from '../../src/runtime/run-pipeline.ts'
 import { ALL_RULES, type ProtocolRules } from '../../src/runtime/rules.ts'
 import { type Disturbance, DISTURBANCES, type Weather } from '../../src/testing/simulation/weather.ts'
@@ -17,6 +17,7 @@ export interface Mutant {
   readonly weather?: Weather
   readonly freshChance?: number
   readonly flush?: FlushLimits
+  readonly snapshots?: RunBindings['snapshots']
   /** In a world with a Kafka. */
   readonly kafka?: boolean
 }
@@ -59,6 +60,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'nonceOnExists',
     story: 'an owner takes its own record for that of another, and stops',
+    firstSeed: 15,
     weather: weather(['in-flight'], { disturbance: 0.3, disturbancesMax: 60, landing: 0.5, spawnsMax: 0 }),
   },
   {
@@ -69,11 +71,11 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'claimIsHead',
     story: 'a claimant restores from a list that others have moved on',
-    firstSeed: 118,
+    firstSeed: 151,
     weather: PAUSES,
   },
-  { rule: 'txnBeforeCommit', story: 'what a crashed owner published is published again' },
-  { rule: 'txnAfterLostRace', story: 'two owners publish the same epoch' },
+  { rule: 'txnBeforeCommit', story: 'what a crashed owner published is published again', firstSeed: 21 },
+  { rule: 'txnAfterLostRace', story: 'two owners publish the same epoch', firstSeed: 21 },
   { rule: 'txnOfEveryTask', story: 'one task of a group commit publishes an epoch again', firstSeed: 113 },
   { rule: 'publishAfterRecord', story: 'an epoch that was never recorded is published', firstSeed: 17 },
   { rule: 'redoAll', story: 'of two unpublished epochs the older is forgotten', firstSeed: 113 },
@@ -87,44 +89,51 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'fenceOldIncarnation',
     story: 'a sleeper adds the files of a replaced incarnation',
-    firstSeed: 47,
+    firstSeed: 80,
     weather: PAUSES,
     freshChance: 0.5,
   },
   { rule: 'switchRemovesFiles', story: 'the rows of both incarnations are there', freshChance: 0.5 },
-  { rule: 'removeWithAdd', story: 'a reader finds a result twice, until its older file is taken out' },
+  {
+    rule: 'removeWithAdd',
+    story: 'a reader finds a result twice, until its older file is taken out',
+    firstSeed: 14,
+  },
   {
     rule: 'redoRemoves',
     story: 'a redo adds the newer result and leaves the older one',
-    firstSeed: 18,
+    firstSeed: 100,
     flush: { ...EPOCH_A_RECORD, rowsMax: 5 },
     weather: weather(['crash-before'], { disturbance: 0.02, slow: '_delta_log', slowness: 0.97 }),
   },
   {
     rule: 'netRemoves',
     story: 'one commit adds a file and removes it, which leaves it there',
-    firstSeed: 56,
+    firstSeed: 178,
   },
   {
     rule: 'restoreFiles',
     story: 'a restored merge does not know which files hold the older results',
-    firstSeed: 32,
+    firstSeed: 105,
   },
   {
     rule: 'cutAtRecordedTime',
     story: 'a restored merge takes early results for written that were not due, or not for written that were',
+    firstSeed: 113,
+    flush: { ...EPOCH_A_RECORD, rowsMax: 5 },
+    snapshots: { smallPanes: 0, everyEpochs: 16 },
   },
-  { rule: 'mergeAfterRecord', story: 'the merge folds an epoch that was never recorded', firstSeed: 32 },
+  { rule: 'mergeAfterRecord', story: 'the merge folds an epoch that was never recorded', firstSeed: 44 },
   { rule: 'claimsMoveNoWatermark', story: 'windows close before the first record' },
   {
     rule: 'keepFiredPanes',
     story: 'the row of an idle partition replaces the result instead of adding to it',
-    firstSeed: 224,
+    firstSeed: 392,
   },
   {
     rule: 'allSourcesHoldWatermark',
     story: 'the merge catches up with one partition and closes windows before it has heard of the other',
-    firstSeed: 392,
+    firstSeed: 395,
     flush: EPOCH_A_RECORD,
     weather: weather(['crash-before'], {
       disturbance: 0.005,
@@ -138,13 +147,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'markerAtLeast',
     story: 'epochs below the marker are published again',
-    firstSeed: 10,
+    firstSeed: 33,
     kafka: true,
   },
   {
     rule: 'scanWhenMarkerUnknown',
     story: 'a group that expired, or was reset, brings the messages of an epoch a second time',
-    firstSeed: 238,
+    firstSeed: 302,
     kafka: true,
   },
   {
@@ -156,37 +165,37 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'retakeOnlyIfConfirmed',
     story: 'a member that does not hear of its loss takes the task from its new owner, again and again',
-    firstSeed: 525,
+    firstSeed: 707,
     kafka: true,
   },
   {
     rule: 'deletePublishedOnly',
     story: 'a record is deleted before a table, or a topic, has what it promises',
-    firstSeed: 209,
+    firstSeed: 298,
     kafka: true,
   },
   {
     rule: 'retainMergeSnapshot',
     story: 'the merge is to fold again what has been deleted',
-    firstSeed: 25,
+    firstSeed: 81,
     kafka: true,
   },
   {
     rule: 'retainForEverySlice',
     story: 'an epoch is deleted that one slice of the merge has folded, and another has not',
-    firstSeed: 551,
+    firstSeed: 589,
     kafka: true,
   },
   {
     rule: 'retainNamedState',
     story: 'a restore misses the dedupe keys that an older epoch staged',
-    firstSeed: 7,
+    firstSeed: 14,
     kafka: true,
   },
   {
     rule: 'raiseBeforeDelete',
     story: 'a chain has lost its beginning before every table is marked above it',
-    firstSeed: 7,
+    firstSeed: 14,
     kafka: true,
   },
 ]
@@ -195,13 +204,13 @@ export const OUTBOX_MUTANTS: readonly OutboxMutant[] = [
   {
     care: 'fenceBeforeMarker',
     story: 'the former owner publishes between the marker that was read and the fence',
-    firstSeed: 144,
+    firstSeed: 172,
     weather: { ...PAUSES, slow: 'init', slowness: 0.97 },
   },
   {
     care: 'stableMarker',
     story: 'the marker of a transaction that is committed is not there yet',
-    firstSeed: 9,
+    firstSeed: 44,
   },
   {
     care: 'markerInTransaction',
@@ -211,7 +220,7 @@ export const OUTBOX_MUTANTS: readonly OutboxMutant[] = [
   {
     care: 'stopInDoubt',
     story: 'an end of a transaction whose answer was lost is followed by the same messages again',
-    firstSeed: 90,
+    firstSeed: 141,
     weather: weather(['in-flight', 'response-lost', 'dropped'], {
       landing: 0.3,
       slow: 'commit',
@@ -223,12 +232,15 @@ export const OUTBOX_MUTANTS: readonly OutboxMutant[] = [
 
 /** The first of `seeds` seeds that shows the absence of the rule; null where none does. */
 export async function catchMutant(mutant: Mutant, seeds: number): Promise<SeedOutcome | null> {
-  const { rule, flush, freshChance, firstSeed = 1, kafka = false } = mutant
+  const { rule, flush, snapshots, freshChance, firstSeed = 1, kafka = false } = mutant
+  const over = {
+    ...(flush === undefined ? {} : { flush }),
+    ...(snapshots === undefined ? {} : { snapshots }),
+  }
   const rules = { ...ALL_RULES, [rule]: false }
   for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
     const outcome = await runSeed(seed, {
-      run: (spec, bindings) =>
-        runPipeline(spec, flush === undefined ? bindings : { ...bindings, flush }, rules),
+      run: (spec, bindings) => runPipeline(spec, { ...bindings, ...over }, rules),
       weather: mutant.weather ?? null,
       freshChance: freshChance ?? null,
       kafka,
