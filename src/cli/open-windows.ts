@@ -36,9 +36,9 @@ function oldestOpen(
   switch (window.kind) {
     case 'tumbling':
     case 'calendar': {
-      const { startOf, endOf } = alignedWindows(window)
-      const startMs = startOf(closedMs)
-      return { startMs, endMs: endOf(startMs) }
+      const windows = alignedWindows(window)
+      const startMs = windows.startOf(closedMs)
+      return { startMs, endMs: windows.endOf(startMs) }
     }
     case 'hopping': {
       const { sizeMs, hopMs, offsetMs } = window
