@@ -39,7 +39,7 @@ export interface CaseProgram {
   readonly aggregates?: CaseAggregates
   readonly having?: string
   /** A window over the results. */
-  readonly then?: CaseStage
+  readonly above?: CaseStage
   /** Merge tasks of each stage. */
   readonly slices?: number
 }

@@ -118,8 +118,8 @@ export function programOf({ program }: SemanticsCase): PipelineSpec {
     if (late === 'side-table') tables.push(silver('late', results.late as never))
     const passed =
       program.having === undefined ? results : results.having('worth_it', functionOf(program.having))
-    tables.push(gold(program.then === undefined ? 'results' : 'below', passed as never))
-    if (program.then !== undefined) tables.push(gold('results', stageOf(program.then, passed) as never))
+    tables.push(gold(program.above === undefined ? 'results' : 'below', passed as never))
+    if (program.above !== undefined) tables.push(gold('results', stageOf(program.above, passed) as never))
   }
   const { slices } = program
   return pipeline({
