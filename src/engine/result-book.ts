@@ -5,6 +5,7 @@ import { DueList } from './due-list.ts'
 import { IntList } from './int-list.ts'
 import type { FireAt, FiredRows, MergeRules, MergeWindowOptions, ResultReaders } from './merge-window.ts'
 import { PaneStates, type PaneStatesJson, Phase } from './pane-states.ts'
+import { ResultGroups } from './result-groups.ts'
 
 /** Whoever holds the panes. They are dense indices, which may be used again once they are released. */
 export interface PaneHost {
@@ -16,15 +17,6 @@ export interface PaneHost {
   appendRetracted(pane: number, batch: ColumnBatch): void
   /** No row can change it any more, and no file with its row will be replaced. */
   release(pane: number): void
-}
-
-/** The panes of which the rows came into the newest-revision tables in one epoch. */
-interface Group {
-  size: number
-  /** Members that may still fire again. */
-  open: number
-  /** Those that have left are still listed. */
-  readonly panes: IntList
 }
 
 /**
@@ -45,7 +37,7 @@ export class ResultBook {
   /** A bit for each. */
   readonly #allTopics: number
   readonly #panes: PaneStates
-  readonly #groups = new Map<number, Group>()
+  readonly #groups: ResultGroups
   /** Panes that wait for W, by the time that they wait for. */
   readonly #byWatermark: DueList
   /** Final panes that wait for the slowest source. */
@@ -56,8 +48,6 @@ export class ResultBook {
   readonly #dirty = new IntList()
   /** Panes that no cut has seen. */
   readonly #fresh = new IntList()
-  /** Groups of which a row is no longer so. */
-  readonly #replaced = new Set<number>()
   /** Only within a cut, as the next. */
   readonly #finalAsWritten = new IntList()
   readonly #closing = new IntList()
@@ -81,6 +71,7 @@ export class ResultBook {
       rows: this.#trigger.earlyEveryRows !== undefined,
       times: this.#trigger.earlyEveryMs !== undefined,
     })
+    this.#groups = new ResultGroups(this.#panes)
     this.#byWatermark = new DueList((pane) => this.#watermarkMsOf(pane))
     this.#bySlowest = new DueList((pane) =>
       this.#panes.phaseOf(pane) === Phase.Final ? this.#closeMsOf(pane) : Number.NaN,
@@ -98,7 +89,7 @@ export class ResultBook {
   }
 
   get liveEpochs(): Iterable<number> {
-    return this.#groups.keys()
+    return this.#groups.epochs
   }
 
   /** A new pane, without rows. */
@@ -142,7 +133,7 @@ export class ResultBook {
   retract(pane: number): void {
     const panes = this.#panes
     if (!panes.isStanding(pane)) return
-    this.#leave(pane)
+    this.#groups.leave(pane)
     const topics = panes.topicsOf(pane) & this.#allTopics
     if (topics !== 0) this.#retractFrom(pane, topics)
     panes.setTopics(pane, 0)
@@ -179,12 +170,7 @@ export class ResultBook {
   /** Puts a pane into the state that a snapshot has of it, whether it is known or new. Its end is to be as in the snapshot. */
   restore(pane: number, json: PaneStatesJson, index: number): void {
     const panes = this.#panes
-    const before = panes.phaseOf(pane) === Phase.None ? -1 : panes.groupOf(pane)
-    if (before >= 0) this.#uncount(before, pane)
-    panes.read(pane, json, index)
-    const group = panes.groupOf(pane)
-    if (group >= 0) this.#count(group, pane, group !== before)
-    if (before >= 0 && this.#groups.get(before)!.size === 0) this.#groups.delete(before)
+    this.#groups.restore(pane, () => panes.read(pane, json, index))
     const phase = panes.phaseOf(pane)
     if (phase === Phase.Final) this.#bySlowest.add(pane, this.#closeMsOf(pane))
     if (phase === Phase.Waiting || phase === Phase.Refined) {
@@ -198,7 +184,7 @@ export class ResultBook {
 
   /** A pane that is gone by the next part of a snapshot. */
   forget(pane: number): void {
-    this.#quit(pane)
+    this.#groups.quit(pane)
     this.#panes.close(pane)
   }
 
@@ -276,7 +262,7 @@ export class ResultBook {
   /** A new revision. */
   #write(pane: number): void {
     const panes = this.#panes
-    this.#leave(pane)
+    this.#groups.leave(pane)
     panes.written(pane, this.#at.nowMs)
     const row = this.#append(pane)
     const taken = this.#topicsThatTake(row)
@@ -312,21 +298,26 @@ export class ResultBook {
 
   /** Of what changed without being due: its row cannot be written again as it was. So it gives its early result now. */
   #writeChangedOfReplaced(): void {
-    for (const epoch of this.#replaced) {
-      for (const pane of this.#membersOf(epoch)) if (this.#panes.isChanged(pane)) this.#write(pane)
+    for (const epoch of this.#groups.replaced) {
+      for (const pane of this.#groups.membersOf(epoch)) if (this.#panes.isChanged(pane)) this.#write(pane)
     }
   }
 
   #moveOthersOfReplaced(): void {
-    for (const epoch of this.#replaced) {
-      for (const pane of this.#membersOf(epoch)) {
+    for (const epoch of this.#groups.takeReplaced()) {
+      for (const pane of this.#groups.membersOf(epoch)) {
         this.#append(pane)
-        this.#quit(pane)
+        this.#groups.quit(pane)
         this.#joinThis(pane)
       }
       this.fired.replacedEpochs.push(epoch)
     }
-    this.#replaced.clear()
+  }
+
+  /** The row of the pane is in the files of the cut in hand. */
+  #joinThis(pane: number): void {
+    if (this.#readers.newest && this.#mayChange) this.#groups.join(pane, this.#at.epoch)
+    else if (this.#panes.phaseOf(pane) === Phase.Closed) this.#closing.push(pane)
   }
 
   /** What is final and was written by an earlier cut as it is. */
@@ -339,8 +330,7 @@ export class ResultBook {
   }
 
   #close(pane: number): void {
-    const group = this.#groups.get(this.#panes.groupOf(pane))
-    if (group !== undefined) group.open--
+    this.#groups.close(pane)
     this.#panes.setPhase(pane, Phase.Closed)
     this.#closing.push(pane)
   }
@@ -348,82 +338,20 @@ export class ResultBook {
   #releaseClosed(): void {
     const panes = this.#panes
     // Closed panes that have changed again are in this epoch's group too.
-    this.#releaseGroup(this.#at.epoch)
+    const release = (pane: number): void => this.#release(pane)
+    this.#groups.releaseClosed(this.#at.epoch, release)
     for (let i = 0; i < this.#closing.length; i++) {
       const pane = this.#closing.values[i]!
       if (panes.phaseOf(pane) === Phase.None) continue
       const group = panes.groupOf(pane)
       if (group < 0) this.#release(pane)
-      else this.#releaseGroup(group)
+      else this.#groups.releaseClosed(group, release)
     }
     this.#closing.clear()
-  }
-
-  #releaseGroup(epoch: number): void {
-    const group = this.#groups.get(epoch)
-    if (group?.open !== 0) return
-    this.#groups.delete(epoch)
-    const { values, length } = group.panes
-    for (let i = 0; i < length; i++) if (this.#isMember(values[i]!, epoch)) this.#release(values[i]!)
   }
 
   #release(pane: number): void {
     this.#host.release(pane)
     this.#panes.close(pane)
-  }
-
-  /** Also while they leave. */
-  *#membersOf(epoch: number): Generator<number> {
-    const group = this.#groups.get(epoch)
-    if (group === undefined) return
-    for (let i = 0; i < group.panes.length; i++) {
-      const pane = group.panes.values[i]!
-      if (this.#isMember(pane, epoch)) yield pane
-    }
-  }
-
-  #isMember(pane: number, epoch: number): boolean {
-    return this.#panes.phaseOf(pane) !== Phase.None && this.#panes.groupOf(pane) === epoch
-  }
-
-  /** The row of the pane is in the files of the cut in hand. */
-  #joinThis(pane: number): void {
-    if (this.#readers.newest && this.#mayChange) {
-      this.#panes.setGroup(pane, this.#at.epoch)
-      this.#count(this.#at.epoch, pane, true)
-    } else if (this.#panes.phaseOf(pane) === Phase.Closed) this.#closing.push(pane)
-  }
-
-  /** The row of the pane leaves the files that it is in, so these are replaced. */
-  #leave(pane: number): void {
-    const epoch = this.#panes.groupOf(pane)
-    if (epoch < 0) return
-    this.#replaced.add(epoch)
-    this.#quit(pane)
-  }
-
-  #quit(pane: number): void {
-    const epoch = this.#panes.groupOf(pane)
-    if (epoch < 0) return
-    this.#uncount(epoch, pane)
-    this.#panes.setGroup(pane, -1)
-    if (this.#groups.get(epoch)!.size === 0) this.#groups.delete(epoch)
-  }
-
-  #count(epoch: number, pane: number, isNew: boolean): void {
-    let group = this.#groups.get(epoch)
-    if (group === undefined) {
-      group = { size: 0, open: 0, panes: new IntList() }
-      this.#groups.set(epoch, group)
-    }
-    if (isNew) group.panes.push(pane)
-    group.size++
-    if (this.#panes.phaseOf(pane) !== Phase.Closed) group.open++
-  }
-
-  #uncount(epoch: number, pane: number): void {
-    const group = this.#groups.get(epoch)!
-    group.size--
-    if (this.#panes.phaseOf(pane) !== Phase.Closed) group.open--
   }
 }
