@@ -5,7 +5,7 @@ import type { AlignedWindows } from './window.ts'
 
 /** Says to which pane of its key a row is added, if it is not late for all that it belongs to. */
 export interface WindowPlacer {
-  /** Parts `input`; places[row − base of the frame] becomes a number for each row that is on time. Rows of a key with the same number share a pane. */
+  /** Parts `input`, less the rows that belong to no window; places[row − base of the frame] becomes a number for each row that is on time. Rows of a key with the same number share a pane. */
   place(input: Selection, frame: Frame, places: Float64Array, onTime: Selection, late: Selection): void
   /** The panes of an epoch by their windows, as JSON by slice of the keys; null for slices without panes. */
   partials(places: PaneTable, slices: number): readonly (PanesJson | null)[]

@@ -57,6 +57,8 @@ export class WindowRuns implements WindowPlacer {
       if (!(timeMs >= fromMs && timeMs < toMs && watermarkMs < lateFromMs)) {
         const lastMs = this.#windows.startOf(timeMs)
         const firstMs = this.#windows.startOf(timeMs - sizeMs) + hopMs
+        // Between two windows that begin further apart than they are long.
+        if (firstMs > lastMs) continue
         const firstOpenMs = Math.max(firstMs, this.#firstOpenMs(watermarkMs))
         if (firstOpenMs > lastMs) {
           late.rows[late.count++] = row

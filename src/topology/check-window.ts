@@ -82,17 +82,6 @@ function checkHopping({ sizeMs, hopMs, offsetMs }: HoppingSpec, step: string): r
     ...checkDuration(offsetMs, step, 'the offset of the window', Number.MIN_SAFE_INTEGER),
   ]
   if (durations.length > 0) return durations
-  if (hopMs > sizeMs) {
-    const advice = 'Make the window at least as long as the hop, or leave out rows with filter().'
-    return [
-      problem(
-        'INVALID_OPTION',
-        step,
-        'every is longer than the window: rows between would be in none',
-        advice,
-      ),
-    ]
-  }
   if (sizeMs / hopMs <= WINDOWS_OF_ROW_MAX) return []
   const advice = `A row is in at most ${WINDOWS_OF_ROW_MAX} windows: hop less often.`
   return [problem('INVALID_OPTION', step, `a row would be in ${Math.ceil(sizeMs / hopMs)} windows`, advice)]

@@ -50,11 +50,14 @@ export function tumbling(
 }
 
 export interface HoppingOptions extends TumblingOptions {
-  /** From the start of a window to the start of the next. A row is in size / every windows. */
+  /**
+   * From the start of a window to the start of the next. A row is in size / every windows. Where this is longer than the
+   * size, rows between two windows are in none: they are in no result, and not late either.
+   */
   readonly every: Duration
 }
 
-/** Windows [start, start + size) that overlap: one begins at each multiple of `every`. */
+/** Windows [start, start + size), one from each multiple of `every`, so that they overlap, mostly. */
 export function hopping(size: Duration, options: HoppingOptions): HoppingSpec {
   const { every, offset } = given(options)
   return { kind: 'hopping', sizeMs: size, hopMs: every as Duration, offsetMs: offset ?? millis(0) }

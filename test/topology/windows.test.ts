@@ -197,13 +197,6 @@ const REFUSED: readonly (readonly [string, () => unknown, string, string, string
     'minutes(5)',
   ],
   [
-    'a hop beyond the window',
-    () => windowed(hopping(minutes(1), { every: minutes(2) })),
-    'INVALID_OPTION',
-    'rows between would be in none',
-    'filter()',
-  ],
-  [
     'a row in too many windows',
     () => windowed(hopping(days(1), { every: seconds(1) })),
     'INVALID_OPTION',

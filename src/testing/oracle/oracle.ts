@@ -18,6 +18,7 @@ import { firstOf, isResult, Results, schemaOf } from './results.ts'
 import { passes } from './rule.ts'
 import { memberOf } from './sessions.ts'
 import { futureOf, millisOf, nextWatermark } from './watermark.ts'
+import { isBetween } from './windows.ts'
 
 export { type Row, schemaOf }
 
@@ -258,6 +259,7 @@ class RecordWalk {
     const specs = node.kind === 'unique' ? node.by : node.keyBy
     const key = keyOf(schemaOf(node.input), specs, passing.row)
     if (key === null || endsAfterAnyDate(node, passing)) return this.#refuse('invalid', node.name)
+    if (node.kind === 'aggregate' && isBetween(node, passing)) return null
     if (!this.#books.results.isLate(node, key, passing)) {
       if (node.kind === 'aggregate') callBack(node, passing.row)
       this.#books.results.add(node, key, passing)

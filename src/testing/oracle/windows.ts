@@ -50,6 +50,11 @@ function floorTo(timeMs: number, sizeMs: number, offsetMs: number): number {
   return timeMs - rest
 }
 
+/** Whether a row lies between two windows that begin further apart than they are long. */
+export function isBetween(node: AggregateNode, { timeMs }: Pick<Item, 'timeMs'>): boolean {
+  return node.window.kind === 'hopping' && fixedWindows(node, timeMs)!.length === 0
+}
+
 /** Whether a row is late for all that it could belong to. Sessions are judged by `sessions.ts`. */
 export function isLate(node: AggregateNode, { timeMs, floorMs }: Pick<Item, 'timeMs' | 'floorMs'>): boolean {
   const { window, allowedLatenessMs } = node
