@@ -397,7 +397,7 @@ export interface TableLog {
   refresh(): Promise<TableHead>
   /** The same, with the files: reads more, and what it returns is not kept. */
   read(): Promise<TableState>
-  /** Throws TABLE_SCHEMA_MISMATCH where rows of the shape could not stand beside those that the table has, as it was read last. */
+  /** Throws TABLE_SCHEMA_MISMATCH or TABLE_UNSUPPORTED where rows of the shape could not stand beside those that the table has, as it was read last. */
   checkSchema?(): void
   /**
    * Tries to be version `version`, which must be `state.version + 1`. 'lost' means that another commit has that

@@ -88,8 +88,10 @@ export class DeltaLog implements TableLog {
   }
 
   checkSchema(): void {
-    const { metadata } = this.#state
-    if (metadata !== null) this.#fieldsBeside(metadata)
+    const { metadata, protocol } = this.#state
+    if (metadata === null || protocol === null) return
+    checkWritable(this.shape.path, protocol, metadata, false)
+    this.#fieldsBeside(metadata)
   }
 
   /**
