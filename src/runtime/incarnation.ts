@@ -132,7 +132,7 @@ async function goOn(options: IncarnationOptions, record: IncarnationRecord): Pro
     if (added.length > 0)
       retry.log.warn(
         { added },
-        'the program has steps that are new: they begin with the records that come now',
+        'the program has steps that are new: they begin with the records that come now (with --backfill they have their history)',
       )
     if (removed.length > 0)
       retry.log.warn(
@@ -262,7 +262,7 @@ function refuseOtherProgram({ pipeline, allowRemoved }: IncarnationOptions, chan
       advice:
         changed.length === 0
           ? 'Is this an old version of the program? Where the steps are to go, start with --allow-removed: their state is dropped, and their tables stay as they are.'
-          : 'See the difference with millrace describe --diff. Run the old program, choose another lake, or replace what is there: with --backfill out of bronze, with --fresh out of the source.',
+          : 'See the difference with millrace describe --diff. Run the old program, choose another lake, or begin a new incarnation: with --fresh, or, in millrace run, with --backfill.',
     },
   )
 }

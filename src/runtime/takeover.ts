@@ -280,7 +280,8 @@ function sealed(context: TaskContext): PipelineError {
     'INCARNATION_SEALED',
     `incarnation ${context.incarnation} of ${context.pipeline} has been sealed by a start with --fresh or --backfill`,
     {
-      advice: 'If no other process runs it, that start was interrupted: start again with the same option.',
+      advice:
+        'If no other process runs it, that start was interrupted: start again with --fresh, or with --backfill where that was asked for.',
     },
   )
 }
