@@ -179,7 +179,7 @@ export class SessionWindowStep implements WindowStep {
     report.refuse(this.#frame, row, {
       reason: 'invalid',
       stage: this.#node.name,
-      message: `its session would end after any date: ${this.#window.gapField} is ${this.#gapOf(row, gaps)} ms`,
+      message: `its session would end after any date: its gap is ${this.#gapOf(row, gaps)} ms`,
       stack: null,
     })
     return null
