@@ -34,7 +34,10 @@ function checkColumnNames(node: AggregateNode, step: string): readonly Problem[]
   const take = (name: string, owner: string): void => {
     const other = taken.get(name.toLowerCase())
     if (other !== undefined) {
-      const advice = 'Choose another name; the names of columns ignore case.'
+      const isKey = owner === 'the key'
+      const advice = isKey
+        ? `Give the key a name of its own: computed('by_${name}', type, (row) => row.${name}).`
+        : 'Choose another name; the names of columns ignore case.'
       problems.push(problem('DUPLICATE_NAME', step, `${owner} '${name}' has the name of ${other}`, advice))
     }
     taken.set(name.toLowerCase(), `${owner} '${name}'`)

@@ -39,6 +39,10 @@ function checkLayer({ layer, input }: TableNode, path: string): readonly Problem
       return [problem('WRONG_LAYER', path, 'silver holds rows', 'Results of aggregate() go to gold().')]
     case 'gold':
       if (kind === 'aggregate' || kind === 'having') return []
+      if (kind === undefined) {
+        const advice = 'A keyed or windowed stream has no results yet: end it with .aggregate(…).'
+        return [problem('WRONG_LAYER', path, 'gold holds the results of windows', advice)]
+      }
       return [problem('WRONG_LAYER', path, 'gold holds the results of windows', 'Rows go to silver().')]
     default:
       return [problem('WRONG_LAYER', path, 'is no table', 'Make it with bronze(), silver() or gold().')]

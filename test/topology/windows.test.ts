@@ -305,6 +305,14 @@ const REFUSED: readonly (readonly [string, () => unknown, string, string, string
     'Give the window below an end',
   ],
   [
+    'a key that has the name of a column of every gold table',
+    () =>
+      windowed(tumbling('day')).keyBy('window_start').window(tumbling('week')).aggregate('weeks', counting),
+    'DUPLICATE_NAME',
+    "the key 'window_start'",
+    "computed('by_window_start', type, (row) => row.window_start)",
+  ],
+  [
     'a name that every table of count windows has',
     () =>
       trips
@@ -314,6 +322,13 @@ const REFUSED: readonly (readonly [string, () => unknown, string, string, string
     'DUPLICATE_NAME',
     'window_number',
     'Choose another name',
+  ],
+  [
+    'a table of windows without an aggregate',
+    () => gold('days', wrong(trips.keyBy().window(tumbling('day'), { allowedLateness }))),
+    'WRONG_LAYER',
+    'gold holds the results of windows',
+    'end it with .aggregate(…)',
   ],
   [
     'having without a function',
