@@ -21,18 +21,22 @@ export type ContextBase = Omit<
 export interface BackfillOptions {
   readonly base: ContextBase
   readonly format: TableFormat
+  /** Tasks that the source has now. */
+  readonly tasks: readonly string[]
 }
 
 /** Makes what an incarnation has written the history of the next one. */
 export class Backfill implements BackfillSteps {
   readonly #base: ContextBase
   readonly #format: TableFormat
+  readonly #tasks: ReadonlySet<string>
   /** The bronze tables that have every row since the incarnation began. */
   #bronze: readonly TableShape[] = []
 
-  constructor({ base, format }: BackfillOptions) {
+  constructor({ base, format, tasks }: BackfillOptions) {
     this.#base = base
     this.#format = format
+    this.#tasks = new Set(tasks)
   }
 
   /** Throws where it cannot be. Nothing has been changed then. */
@@ -55,7 +59,7 @@ export class Backfill implements BackfillSteps {
 
   /** Called when the chains are sealed: publishes what they still promise to these tables, then says what the history is. */
   async pin(old: IncarnationRecord): Promise<IncarnationHistory> {
-    const { store, pipeline, retry, entropy } = this.#base
+    const { store, pipeline, retry, entropy, log } = this.#base
     const context = await this.#contextOf(old)
     const lasts = await this.#settle(context)
     const positions: Record<string, string> = {}
@@ -66,6 +70,9 @@ export class Backfill implements BackfillSteps {
       files.set(task, rest.files)
       if (rest.position !== null) positions[task] = rest.position
     }
+    const gone = Object.keys(positions).filter((task) => !this.#tasks.has(task))
+    if (gone.length > 0)
+      log.warn({ tasks: gone }, 'the source does not have these any more: their history stays in bronze only')
     const { deadLetters } = this.#base.plan
     for (const shape of [...this.#bronze, deadLetters]) {
       for (const file of await this.#activeFiles(shape)) {

@@ -234,16 +234,17 @@ class PipelineRun {
       retry: this.#retry,
       rules: this.#rules,
     }
+    const tasks = partitions.map(({ id }) => id)
     const { record, program } = await resolveIncarnation({
       store: lake,
       pipeline: this.#spec.name,
       fingerprint: fingerprintOf(this.#spec),
       source: source.identity ?? null,
-      tasks: partitions.map(({ id }) => id),
+      tasks,
       merges: plan,
       // Only once: what this run has begun it goes on with.
       fresh: fresh && !this.#hasBegun,
-      backfill: backfill && !this.#hasBegun ? new Backfill({ base, format }) : null,
+      backfill: backfill && !this.#hasBegun ? new Backfill({ base, format, tasks }) : null,
       allowRemoved: this.#bindings.allowRemoved === true,
       run: this.#runId,
       retry: this.#retry,

@@ -15,8 +15,13 @@ import { readTable } from '../../sinks/delta/read-table.ts'
 import { parquetDecoder } from '../../sinks/parquet/parquet-decoder.ts'
 import { parquetEncoder } from '../../sinks/parquet/parquet-encoder.ts'
 import { readRows } from '../../sinks/parquet/parquet-reader.ts'
+import { compileAppender } from '../../src/columns/append.ts'
+import { type ColumnBatch, createBatch } from '../../src/columns/column.ts'
+import { valueAt } from '../../src/columns/row.ts'
+import { compilePlan } from '../../src/engine/plan.ts'
+import { decodeUtf8 } from '../../src/columns/utf8.ts'
 import { PipelineError } from '../../src/errors.ts'
-import type { ObjectStore, Source } from '../../src/ports.ts'
+import type { ObjectStore, SchemaRegistry, Source } from '../../src/ports.ts'
 import { memoryStore } from '../../src/testing/memory-store.ts'
 import { rowsSource, type TestRecord } from '../../src/testing/rows-source.ts'
 import type { PipelineSpec } from '../../src/topology/node.ts'
@@ -88,6 +93,32 @@ function beginUntil(
   return begin(spec, lake, { ...options, source: scriptedSource(inner, script) })
 }
 
+/** A store whose process is gone after so many writes. */
+function crashingAfter(lake: ObjectStore, writesMax: number): ObjectStore {
+  let writes = 0
+  return hookedStore(lake, {
+    before(call) {
+      if (call === 'get' || call === 'list') return
+      if (writes++ >= writesMax) throw new PipelineError('CRASH', 'the process is gone')
+    },
+  })
+}
+
+/** The newest positions of an incarnation's partitions. */
+async function positionsOf(lake: ObjectStore, incarnation: number): Promise<readonly string[]> {
+  const positions = ids.map(async (id) => {
+    let position = ''
+    for (const { key } of await lake.list(`_millrace/filling/00000${incarnation}/${id}/`)) {
+      const record = JSON.parse(decodeUtf8((await lake.get(key))!)) as {
+        work?: { state: { position: string } }
+      }
+      position = record.work?.state.position ?? position
+    }
+    return position
+  })
+  return Promise.all(positions)
+}
+
 type Rows = readonly string[]
 
 /** What any reader of Parquet sees, in an order that only depends on the rows. */
@@ -120,6 +151,48 @@ async function undisturbed(spec: PipelineSpec, all = records) {
   const lake = memoryStore()
   await begin(spec, lake, { records: all })
   return tablesOf(lake, spec)
+}
+
+/** As OPTIMIZE does: one file in place of all, in another order, without tags and statistics. */
+async function rewriteBronze(lake: ObjectStore): Promise<void> {
+  const { shape } = compilePlan(program(), ['readings']).bronze[0]!
+  const log = formatOf(lake).open(shape)
+  const { version, files } = await log.read()
+  const parts: ColumnBatch[] = []
+  for (const file of [...files.values()].reverse()) {
+    const body = await lake.get(`${shape.path}/${decodeURIComponent(file.path)}`)
+    parts.push(parquetDecoder().decode(shape.fields, { file, body: body! }))
+  }
+  const append = compileAppender(shape.fields)
+  const all = createBatch(shape.fields)
+  for (const part of parts) {
+    for (let row = part.length - 1; row >= 0; row--) {
+      append(Object.fromEntries(part.columns.map((one) => [one.field.name, valueAt(one, row)])), all.columns)
+      all.length++
+    }
+  }
+  const [encoded] = parquetEncoder().encode(shape, all, null, all.length)
+  await lake.put(`${shape.path}/all.parquet`, encoded!.body)
+  const file = { path: 'all.parquet', size: encoded!.body.length, rows: all.length, partitionValues: {} }
+  await log.commit(version + 1, {
+    metadata: null,
+    add: [{ ...file, stats: '', modifiedMs: 1, tags: {} }],
+    remove: [...files.values()],
+    txn: new Map(),
+    committedMs: 1,
+    operation: 'OPTIMIZE',
+    info: {},
+  })
+}
+
+/** A registry that gets its schema a little late. */
+function lateRegistry(): SchemaRegistry {
+  const { registry } = rowsSource(program(), records)
+  let asked = 0
+  return {
+    description: 'a registry that is late',
+    schemaById: (id) => (asked++ < 5 ? Promise.resolve(null) : registry.schemaById(id)),
+  }
 }
 
 /** A source that has deleted what lies below. */
@@ -162,13 +235,16 @@ describe('--backfill', () => {
     expect(before.every((path) => after.has(path))).toBe(true)
   })
 
-  it('is asked for as often as one likes: what began with this program goes on', async () => {
+  it('is asked for as often as one likes: what began with this program goes on, from the middle of its history too', async () => {
     const lake = memoryStore()
     const after = program({ windows: [10, 20] })
     await beginUntil(program(), lake, 50)
-    for (const reads of [1, 9, 30]) {
-      expect(await beginUntil(after, lake, reads, { backfill: true })).toMatchObject({ incarnation: 2 })
+    const seen: string[] = []
+    for (const writes of [60, 20, 40]) {
+      await begin(after, crashingAfter(lake, writes), { backfill: true }).catch(() => {})
+      seen.push(...(await positionsOf(lake, 2)))
     }
+    expect(new Set(seen.filter((position) => position.startsWith('history:'))).size).toBeGreaterThan(3)
     expect(await begin(after, lake)).toMatchObject({ outcome: 'completed', incarnation: 2 })
     expect(await begin(after, lake, { backfill: true })).toMatchObject({ outcome: 'nothing-to-do' })
     expect(await tablesOf(lake, after)).toEqual(await undisturbed(after))
@@ -189,16 +265,20 @@ describe('--backfill', () => {
     expect(await tablesOf(lake, after)).toEqual(await undisturbed(after))
   })
 
-  it.each([0, 1, 20, 45, 70])('may be followed by another one, after %i records more', async (reads) => {
-    const lake = memoryStore()
-    await beginUntil(program(), lake, 50)
-    const second = program({ max: 30 })
-    const source = deletedBelow(rowsSource(second, records).open(WORLD), 50)
-    await beginUntil(second, lake, reads, { source, backfill: true })
-    const third = program({ windows: [20] })
-    expect(await begin(third, lake, { source, backfill: true })).toMatchObject({ incarnation: 3 })
-    expect(await tablesOf(lake, third)).toEqual(await undisturbed(third))
-  })
+  it.each([26, 34, 45, 60, 80])(
+    'may be followed by another one, after %i writes of the first',
+    async (writes) => {
+      const lake = memoryStore()
+      await beginUntil(program(), lake, 50, { registry: lateRegistry() })
+      const second = program({ max: 30 })
+      const source = () => deletedBelow(rowsSource(second, records).open(WORLD), 50)
+      await begin(second, crashingAfter(lake, writes), { source: source(), backfill: true }).catch(() => {})
+      expect((await positionsOf(lake, 2)).some((position) => position.startsWith('history:'))).toBe(true)
+      const third = program({ windows: [20] })
+      expect(await begin(third, lake, { source: source(), backfill: true })).toMatchObject({ incarnation: 3 })
+      expect(await tablesOf(lake, third)).toEqual(await undisturbed(third))
+    },
+  )
 
   it('puts the rows of a partitioned table in order again', async () => {
     const lake = memoryStore()
@@ -211,19 +291,42 @@ describe('--backfill', () => {
   it('decodes again what could not be decoded, and puts it into bronze where it can be now', async () => {
     const lake = memoryStore()
     const spec = program()
-    const { registry } = rowsSource(spec, records)
-    const unknown = { description: 'an empty registry', schemaById: () => Promise.resolve(null) }
-    let asked = 0
-    const late = {
-      ...unknown,
-      schemaById: (id: number) => (asked++ < 5 ? Promise.resolve(null) : registry.schemaById(id)),
-    }
-    await beginUntil(spec, lake, 50, { registry: late })
+    await beginUntil(spec, lake, 50, { registry: lateRegistry() })
     const before = await tablesOf(lake, spec)
     expect(before['dead_letters']!.length).toBeGreaterThan(20)
     const after = program({ windows: [20] })
     await begin(after, lake, { backfill: true })
     expect(await tablesOf(lake, after)).toEqual(await undisturbed(after))
+  })
+
+  it('may be asked for by several processes at once', async () => {
+    const after = program({ windows: [20], max: 40 })
+    const expected = await undisturbed(after)
+    const lake = memoryStore()
+    await beginUntil(program(), lake, 50)
+    const starts = Array.from({ length: 3 }, () => begin(after, lake, { backfill: true }))
+    await Promise.allSettled(starts)
+    expect(await begin(after, lake, { backfill: true })).toMatchObject({ incarnation: 2 })
+    expect(await tablesOf(lake, after)).toEqual(expected)
+  })
+
+  it('reads files that somebody else has made of those of Millrace', async () => {
+    const lake = memoryStore()
+    await beginUntil(program(), lake, 50)
+    await rewriteBronze(lake)
+    const after = program({ windows: [20] })
+    await begin(after, lake, { backfill: true })
+    expect(await tablesOf(lake, after)).toEqual(await undisturbed(after))
+  })
+
+  it('says which file is gone', async () => {
+    const lake = memoryStore()
+    await beginUntil(program(), lake, 50)
+    const after = program({ windows: [20] })
+    await begin(after, crashingAfter(lake, 30), { backfill: true }).catch(() => {})
+    for (const path of (await readTable(lake, 'bronze/readings'))!.files.keys())
+      await lake.delete(`bronze/readings/${decodeURIComponent(path)}`)
+    await expect(begin(after, lake)).rejects.toMatchObject({ code: 'HISTORY_GONE' })
   })
 
   it('that is interrupted anywhere is not begun, or is to be begun again, or goes on', async () => {
@@ -243,14 +346,10 @@ describe('--backfill', () => {
         },
       })
       await beginUntil(program(), unpublished, 20).catch(() => {})
-      let writes = 0
-      const breaking = hookedStore(lake, {
-        before(call) {
-          if (call === 'get' || call === 'list') return
-          if (writes++ >= writesLeft) throw new PipelineError('CRASH', 'the process is gone')
-        },
-      })
-      const isInterrupted = await begin(after, breaking, { backfill: true, epochRows: 40 }).then(
+      const isInterrupted = await begin(after, crashingAfter(lake, writesLeft), {
+        backfill: true,
+        epochRows: 40,
+      }).then(
         () => false,
         () => true,
       )
