@@ -47,7 +47,7 @@ export function describeStep(node: RowNode | ResultNode | TableNode | TopicNode)
       return {
         title: `unique ${node.name}: one row per ${node.by.join(', ')} within ${formatDuration(node.withinMs)}, over all partitions`,
         details: [
-          `rows leave when the watermark reaches their event time${latenessText(node.allowedLatenessMs)}; later rows: ${LATE[node.late]}`,
+          `rows leave when the watermark has passed their event time${latenessText(node.allowedLatenessMs)}; later rows: ${LATE[node.late]}`,
         ],
       }
     case 'late':

@@ -75,7 +75,7 @@ function resultText({ input, window, trigger, allowedLatenessMs, late }: Aggrega
   const end = `the end${latenessText(allowedLatenessMs)}`
   const laterRows = isResult(input) ? 'what comes after that: counted' : `later rows: ${LATE[late]}`
   if (window.kind === 'count') {
-    return `rows are counted when the watermark reaches their event time${latenessText(allowedLatenessMs)}; ${laterRows}`
+    return `rows are counted when the watermark has passed their event time${latenessText(allowedLatenessMs)}; ${laterRows}`
   }
   if (trigger?.refine !== true) return `result when the watermark reaches ${end}; ${laterRows}`
   return `result when the watermark reaches the end, and for each change until ${end}; ${laterRows}`
