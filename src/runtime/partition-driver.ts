@@ -1,3 +1,4 @@
+import { partKey } from '../checkpoint/keys.ts'
 import type { PartitionWork } from '../checkpoint/record.ts'
 import { type KeyedOutput, PartitionTask } from '../engine/partition-task.ts'
 import type { WriterSchemas } from '../engine/writer-schemas.ts'
@@ -11,12 +12,14 @@ import { isRetryable, retrying } from './retry.ts'
 import type { RunState } from './run-state.ts'
 import type { Ownership } from './ownership.ts'
 import { StopScope } from './stop-scope.ts'
-import { encodeLines, readLines, stageLines } from './staged-lines.ts'
-import { encodeTables, nameOf, type TaskContext } from './task-context.ts'
+import { encodeLines, encodeParts, readLines, stageLines } from './staged-lines.ts'
+import { encodeTables, nameOf, type StagedObject, stageFiles, type TaskContext } from './task-context.ts'
 import type { StageFeeds } from './task-feeds.ts'
 
 /** A dedupe set is written whole after so many epochs; in between only what changed. */
 const SNAPSHOT_EVERY_EPOCHS = 16
+/** Of one object of it. */
+const PART_BYTES = 16 * 1024 * 1024
 
 export interface PartitionDriverOptions {
   readonly context: TaskContext
@@ -75,7 +78,7 @@ export class PartitionDriver {
     this.#epoch = context.rules.claimBeforeWork ? ownership.claim + 1 : (ownership.last?.epoch ?? -1) + 1
     this.#epochStartMs = context.clock.nowMs()
     this.#dedupeKeys = work?.dedupe ?? []
-    this.#epochsSinceSnapshot = this.#dedupeKeys.length
+    this.#epochsSinceSnapshot = this.#dedupeKeys.filter(isFirstPart).length
     options.state.joined(partition.id, this.#task)
   }
 
@@ -258,12 +261,11 @@ export class PartitionDriver {
     const output = this.#task.cut(cutMs)
     const tables = encodeTables(context, partition.id, name, tablesOnly(context, output.tables), cutMs)
     const isSnapshot = this.#epochsSinceSnapshot % SNAPSHOT_EVERY_EPOCHS === 0
-    const dedupe = encodeLines(this.#task.cutKeyed(isSnapshot ? 'snapshot' : 'changes'))
+    const keyed = this.#task.cutKeyed(isSnapshot ? 'snapshot' : 'changes')
+    const dedupe = stagedParts(context.keys.staged(partition.id, nameOf(context, name), 'dedupe'), keyed)
     const partials = output.partials.length === 0 ? null : encodeLines(output.partials)
-    if (dedupe.length > 0) {
-      const key = context.keys.staged(partition.id, nameOf(context, name), 'dedupe')
-      this.#dedupeKeys = isSnapshot ? [key] : [...this.#dedupeKeys, key]
-    }
+    const keys = dedupe.map(({ key }) => key)
+    this.#dedupeKeys = isSnapshot ? keys : [...this.#dedupeKeys, ...keys]
     const dedupeKeys = this.#dedupeKeys
     const outbox = deadLetterMessages(context, partition.id, name, output.tables, cutMs)
     const { position } = output.state
@@ -282,7 +284,7 @@ export class PartitionDriver {
       stage: async () => {
         const [partialsKey] = await Promise.all([
           partials === null ? null : stageLines(context, partition.id, name, 'partials', partials),
-          dedupe.length === 0 ? null : stageLines(context, partition.id, name, 'dedupe', dedupe),
+          stageFiles(context, [], dedupe),
         ])
         const { state, records } = output
         return { type: 'partition', state, records, dedupe: dedupeKeys, partials: partialsKey }
@@ -307,6 +309,17 @@ export class PartitionDriver {
       for (const line of await readLines(context, key)) this.#task.restoreKeyed(line as KeyedOutput)
     }
   }
+}
+
+/** What steps remember by key, now: the task goes on while it is stored. None where it is nothing. */
+function stagedParts(key: string, lines: Iterable<unknown>): readonly StagedObject[] {
+  return [...encodeParts(lines, PART_BYTES)]
+    .filter(({ length }) => length > 0)
+    .map((body, part) => ({ key: partKey(key, part), body }))
+}
+
+function isFirstPart(key: string): boolean {
+  return key.endsWith('-dedupe.json')
 }
 
 function workOf(ownership: Ownership): PartitionWork | null {
