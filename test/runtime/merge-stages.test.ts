@@ -1,12 +1,12 @@
 import { boundedOutOfOrderness, bronze, gold, millis, pipeline, stream, tumbling } from 'millrace'
 import { describe, expect, it } from 'vitest'
 import { PipelineError } from '../../src/errors.ts'
-import type { ObjectStore } from '../../src/ports.ts'
+import type { ObjectStore, ReadResult } from '../../src/ports.ts'
 import { memoryStore } from '../../src/testing/memory-store.ts'
 import { rowsSource } from '../../src/testing/rows-source.ts'
 import { Reading, reading } from '../support/reading.ts'
 import { chainsIn, retain } from '../support/retained.ts'
-import { gate, scriptedSource } from '../support/scripted-source.ts'
+import { gate, quiet, scriptedSource } from '../support/scripted-source.ts'
 import { hookedStore, rowsIn, start, tablesIn, WORLD } from '../support/world.ts'
 
 function programOf(mergeParallelism: number) {
@@ -224,7 +224,8 @@ describe('an early result', () => {
       },
     })
     const source = scriptedSource(rowsSource(program, [reading(1), reading(2), reading(3)]).open(WORLD), {
-      'readings-0': [2, () => written.passed.then(() => 1)],
+      // An epoch is cut when a read returns and finds it old.
+      'readings-0': [2, nextMillisecond, () => written.passed.then(() => 1)],
     })
     const run = start(program, { lake: watching, source, epochMs: 1 })
     await written.passed
@@ -233,3 +234,10 @@ describe('an early result', () => {
     expect(await rowsIn(lake, 'gold/counts')).toMatchObject([{ rows: 3, revision: 1 }])
   })
 })
+
+/** Nothing to read, while the clock goes on. */
+async function nextMillisecond(): Promise<ReadResult> {
+  const fromMs = Date.now()
+  while (Date.now() < fromMs + 2) await new Promise((resolve) => setImmediate(resolve))
+  return quiet(3)
+}
