@@ -77,7 +77,11 @@ export class ChainKeys {
 
   /** What the history of a backfill is for one task. `lists` names those of one start. */
   static history(pipeline: string, lists: string, task: string): string {
-    return `_millrace/${pipeline}/history/${lists}/${task}.json`
+    return `${ChainKeys.historyPrefix(pipeline)}${lists}/${task}.json`
+  }
+
+  static historyPrefix(pipeline: string): string {
+    return `_millrace/${pipeline}/history/`
   }
 
   /** All chains of the incarnation. */

@@ -5,6 +5,7 @@ import type { ChainRecord } from '../checkpoint/record.ts'
 import { stagedKeysOf } from '../checkpoint/retention.ts'
 import type { ObjectStore, StoredObject } from '../ports.ts'
 import { chainsOf, incarnationsOf, inTurn, listChain, pipelinesIn, readRecord } from './chain-records.ts'
+import { isOldList, unreadHistory } from './unread-history.ts'
 
 /** What a vacuum may delete, of one part of a lake. */
 export interface VacuumPart {
@@ -84,10 +85,12 @@ async function pipelineParts(
 ): Promise<readonly VacuumPart[]> {
   const parts: VacuumPart[] = []
   const incarnations = await incarnationsOf(store, pipeline)
+  const newest = incarnations.at(-1)!
   for (const { incarnation } of incarnations) {
     const keys = new ChainKeys(pipeline, incarnation)
     const where = keys.root.slice(0, -1)
-    if (incarnation === incarnations.at(-1)!.incarnation) {
+    if (incarnation === newest.incarnation) {
+      for (const key of await unreadHistory(store, newest)) living.named.add(key)
       const objects = await oldStaged(store, keys, cutoffMs, living)
       parts.push({ where, what: 'staged files', objects })
     } else {
@@ -95,6 +98,10 @@ async function pipelineParts(
       parts.push({ where, what: 'state of a replaced incarnation', objects })
     }
   }
+  const prefix = ChainKeys.historyPrefix(pipeline)
+  const lists = (await store.list(prefix)).filter((object) => isOlder(object, cutoffMs))
+  const objects = lists.filter(({ key }) => isOldList(key, pipeline, newest.history))
+  parts.push({ where: prefix.slice(0, -1), what: 'state of a replaced incarnation', objects })
   return parts
 }
 

@@ -19,6 +19,7 @@ import { compileAppender } from '../../src/columns/append.ts'
 import { type ColumnBatch, createBatch } from '../../src/columns/column.ts'
 import { valueAt } from '../../src/columns/row.ts'
 import { compilePlan } from '../../src/engine/plan.ts'
+import { planVacuum } from '../../src/cli/vacuum-plan.ts'
 import { decodeUtf8 } from '../../src/columns/utf8.ts'
 import { PipelineError } from '../../src/errors.ts'
 import type { ObjectStore, SchemaRegistry, Source } from '../../src/ports.ts'
@@ -195,6 +196,28 @@ function lateRegistry(): SchemaRegistry {
   }
 }
 
+/** Deletes what a vacuum would when everything is old, and says how many data files that were. */
+async function vacuum(lake: ObjectStore): Promise<number> {
+  const oldStore: ObjectStore = {
+    ...hookedStore(lake, {}),
+    listFolders: (prefix) => lake.listFolders!(prefix),
+    list: async (prefix, startAfter) =>
+      (await lake.list(prefix, startAfter)).map((object) => ({ ...object, modifiedMs: 0 })),
+  }
+  const nowMs = Date.now() + 1e10
+  let files = 0
+  for (const { what, objects } of await planVacuum(
+    oldStore,
+    ['bronze/readings', 'dead_letters'],
+    nowMs,
+    nowMs,
+  )) {
+    for (const { key } of objects) await lake.delete(key)
+    if (what === 'data files') files += objects.length
+  }
+  return files
+}
+
 /** A source that has deleted what lies below. */
 function deletedBelow(inner: Source, offset: number): Source {
   return {
@@ -317,6 +340,19 @@ describe('--backfill', () => {
     const after = program({ windows: [20] })
     await begin(after, lake, { backfill: true })
     expect(await tablesOf(lake, after)).toEqual(await undisturbed(after))
+  })
+
+  it('keeps its history from a vacuum until it has been read', async () => {
+    const lake = memoryStore()
+    await beginUntil(program(), lake, 50, { registry: lateRegistry() })
+    const after = program({ windows: [20] })
+    await begin(after, crashingAfter(lake, 60), { backfill: true }).catch(() => {})
+    expect((await positionsOf(lake, 2)).some((position) => position.startsWith('history:'))).toBe(true)
+    expect(await vacuum(lake)).toBe(0)
+    await begin(after, lake)
+    expect(await tablesOf(lake, after)).toEqual(await undisturbed(after))
+    // Dead letters that have left their table, once everything is read.
+    expect(await vacuum(lake)).toBeGreaterThan(0)
   })
 
   it('says which file is gone', async () => {
