@@ -10,7 +10,7 @@ import type { ObjectStore } from '../../src/ports.ts'
 import { memoryStore } from '../../src/testing/memory-store.ts'
 import { Reading, reading } from '../support/reading.ts'
 import { retain } from '../support/retained.ts'
-import { start } from '../support/world.ts'
+import { pacedStore, start } from '../support/world.ts'
 
 const readings = stream('readings', Reading, {
   eventTime: 'at',
@@ -91,7 +91,7 @@ describe('a lake whose chains are checked', () => {
       reading(i * 2 - (i % 4 === 3 ? 30 : 0), { sensor: `s${i % 3}`, partition: i % 2 }),
     )
     const lakeOf = memoryStore()
-    await start(staged, { lake: lakeOf, records: few, epochRows: 3 })
+    await start(staged, { lake: pacedStore(lakeOf), records: few, epochRows: 3 })
     const chains = new Set((await verifyPipeline(lakeFacts(lakeOf), 'readings')).map(({ task }) => task))
     expect([...chains].sort()).toEqual([
       'merge-0',

