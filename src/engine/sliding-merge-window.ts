@@ -308,7 +308,12 @@ export class SlidingMergeWindow implements MergeWindow {
     for (let i = placeAfter(of.slices, timeMs) - 1; i >= 0 && of.slices[i]!.timeMs === timeMs; i--) {
       if (of.slices[i]!.window === window) of.slices[i]!.window = null
     }
-    if (!window.isSummed) of.unsummed.splice(of.unsummed.indexOf(window), 1)
+    if (!window.isSummed) {
+      const place = of.unsummed.indexOf(window)
+      of.unsummed.splice(place, 1)
+      // The key waits for the next one now.
+      if (place === 0 && of.unsummed.length > 0) this.#due.add(of.id, this.#dueMsOf(of))
+    }
     this.#windows[pane] = undefined
     this.#panes.release(pane)
     of.windows--

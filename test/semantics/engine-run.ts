@@ -37,6 +37,10 @@ export interface Fired {
 }
 
 const NO_LIMIT = Number.MAX_SAFE_INTEGER
+/** Of so many epochs of a task one writes its state whole. */
+const WHOLE_EVERY = 6
+/** Of so many epochs of a merge task one writes what has changed. */
+const RECORDED_EVERY = 2
 const RULES = { keepFiredPanes: true, allSourcesHoldWatermark: true }
 
 /**
@@ -259,7 +263,10 @@ class Partition {
     const partials = JSON.parse(JSON.stringify(output.partials)) as readonly (PartialsJson | null)[]
     const { id } = this.#origin
     this.#epochs.push({ task: id, epoch: this.#epoch++, watermarkMs, idle, ended, lastArrivalMs, partials })
-    for (const part of this.#task.cutKeyed('changes')) this.#keyed.push(JSON.stringify(part))
+    const isWhole = this.#epoch % WHOLE_EVERY === 0
+    if (isWhole) this.#keyed.length = 0
+    for (const part of this.#task.cutKeyed(isWhole ? 'snapshot' : 'changes'))
+      this.#keyed.push(JSON.stringify(part))
     this.#recorded = { next: this.#next, state: toText(output.state) }
     this.#task.clear()
   }
@@ -301,8 +308,14 @@ class Merge {
   readonly #tasks: readonly string[]
   #task: MergeTask
   #outputs: SourceOutput[] = []
-  #state = ''
-  readonly #changes: string[] = []
+  /** At rest: the state as of some epoch, and the inputs of the epochs since. */
+  #state: string | null = null
+  readonly #parts: string[] = []
+  readonly #since: {
+    readonly epoch: number
+    readonly inputs: readonly SourceOutput[]
+    readonly clockMs: number
+  }[] = []
 
   constructor(plan: Plan, stage: number, slice: number, tasks: readonly string[]) {
     this.name = mergeName(stage, slice)
@@ -318,9 +331,9 @@ class Merge {
   }
 
   run(inputs: readonly SourceOutput[], clockMs: number): MergeOutput {
-    for (const { partials, ...source } of inputs)
-      this.#task.fold({ ...source, partials: partials[this.#slice] ?? null })
-    const output = this.#task.cut({ epoch: ++this.epoch, nowMs: clockMs })
+    const epoch = ++this.epoch
+    this.#fold(inputs)
+    const output = this.#task.cut({ epoch, nowMs: clockMs })
     const { state, isEnded } = this.#task
     this.#outputs.push({
       task: this.name,
@@ -331,13 +344,29 @@ class Merge {
       lastArrivalMs: clockMs,
       partials: JSON.parse(JSON.stringify(output.partials)) as readonly (PartialsJson | null)[],
     })
-    this.#state = toText(state)
-    for (const part of this.#task.snapshot('changes')) this.#changes.push(JSON.stringify(part))
+    this.#since.push({ epoch, inputs, clockMs })
     return output
   }
 
   clear(): void {
     this.#task.clear()
+    this.#record()
+  }
+
+  /** Now and then the state is written: what has changed, or all of it. */
+  #record(): void {
+    if (this.epoch % RECORDED_EVERY !== 0) return
+    const isWhole = this.epoch % WHOLE_EVERY === 0
+    if (isWhole) this.#parts.length = 0
+    for (const part of this.#task.snapshot(isWhole ? 'full' : 'changes'))
+      this.#parts.push(JSON.stringify(part))
+    this.#state = toText(this.#task.state)
+    this.#since.length = 0
+  }
+
+  #fold(inputs: readonly SourceOutput[]): void {
+    for (const { partials, ...source } of inputs)
+      this.#task.fold({ ...source, partials: partials[this.#slice] ?? null })
   }
 
   takeOutputs(): readonly SourceOutput[] {
@@ -347,9 +376,14 @@ class Merge {
   }
 
   restart(): void {
-    if (this.#state === '') return
-    this.#task = this.#create(fromText(this.#state) as MergeState)
-    for (const part of this.#changes) this.#task.restore(JSON.parse(part) as MergeSnapshot)
+    this.#task = this.#create(this.#state === null ? null : (fromText(this.#state) as MergeState))
+    for (const part of this.#parts) this.#task.restore(JSON.parse(part) as MergeSnapshot)
+    // What was written then is written: the same cuts bring the state to where it was.
+    for (const { epoch, inputs, clockMs } of this.#since) {
+      this.#fold(inputs)
+      this.#task.cut({ epoch, nowMs: clockMs })
+      this.#task.clear()
+    }
   }
 
   #create(state: MergeState | null): MergeTask {

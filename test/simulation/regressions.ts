@@ -4,6 +4,7 @@ export const REGRESSIONS: readonly Regression[] = [
   { seed: 285, kafka: true, story: "a fence that was nobody's ended the only process" },
   { seed: 20569, kafka: true, story: 'a process that took its own task over again added files twice' },
   { seed: 31396, kafka: true, story: 'the merge read the claim of a partition that was new for ever' },
+  { seed: 1142, story: 'a key of a sliding window forgot, when it was restored, what it was waiting for' },
   { seed: 3349, kafka: true, story: 'the merge missed what was recorded before it listened' },
 ]
 
