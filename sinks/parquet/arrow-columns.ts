@@ -84,6 +84,7 @@ function appendStruct(column: StructColumn, data: Data, refuse: Misfit, parents:
 function appendValidity(column: Column, data: Data, refuse: Misfit, parents: readonly Data[]): void {
   const first = column.length
   const hasNulls = data.nullCount > 0
+  if (!hasNulls && column.validity === null) return
   for (let i = 0; i < data.length; i++) {
     const isPresent = !hasNulls || isPresentAt(data, i)
     if (column.validity !== null) setValid(column, first + i, isPresent)

@@ -7,9 +7,16 @@ import {
   isValid,
 } from '../columns/column.ts'
 import { assert, unreachable } from '../errors.ts'
-import type { AvroType, RecordType } from './schema-model.ts'
+import type { AvroType, RecordType, UnionType } from './schema-model.ts'
 
 const VARINT_BYTES_MAX = 10
+
+interface UnionBranches {
+  /** Below zero where null is none of them. */
+  readonly nullIndex: number
+  /** Of the others. */
+  readonly indices: readonly number[]
+}
 
 /**
  * Writes rows of columns as Avro (specification 1.12, "Binary encoding") in the schema whose columns they are (`fieldsOf`): the way back of the
@@ -17,6 +24,7 @@ const VARINT_BYTES_MAX = 10
  */
 export class ColumnWriter {
   readonly #schema: RecordType
+  readonly #unions = new Map<UnionType, UnionBranches>()
   #bytes: Uint8Array
   #view: DataView
   /** Where the next byte goes. */
@@ -36,13 +44,6 @@ export class ColumnWriter {
 
   get length(): number {
     return this.#at
-  }
-
-  /** Forgets what was written. What was handed out is not overwritten. */
-  startArena(): void {
-    this.#bytes = new Uint8Array(this.#bytes.length)
-    this.#view = new DataView(this.#bytes.buffer)
-    this.#at = 0
   }
 
   /** Bytes as they are. */
@@ -110,16 +111,16 @@ export class ColumnWriter {
         assert(column.storage === 'struct', 'a record lies in a struct')
         return this.#record(type, column.children, row)
       case 'union':
-        return this.#union(type.branches, column, row)
+        return this.#union(type, column, row)
       default:
         return unreachable(type)
     }
   }
 
-  #union(branches: readonly AvroType[], column: Column, row: number): void {
-    const nullIndex = branches.findIndex(({ kind }) => kind === 'null')
+  #union(type: UnionType, column: Column, row: number): void {
+    const { branches } = type
+    const { nullIndex, indices } = this.#branchesOf(type)
     if (!isValid(column, row)) return this.#int(nullIndex)
-    const indices = [...branches.keys()].filter((index) => index !== nullIndex)
     if (indices.length === 1) {
       this.#int(indices[0]!)
       return this.#value(branches[indices[0]!]!, column, row)
@@ -129,6 +130,16 @@ export class ColumnWriter {
     assert(child >= 0, 'one branch of a union is present')
     this.#int(indices[child]!)
     this.#value(branches[indices[child]!]!, column.children[child]!, row)
+  }
+
+  #branchesOf(type: UnionType): UnionBranches {
+    const known = this.#unions.get(type)
+    if (known !== undefined) return known
+    const nullIndex = type.branches.findIndex(({ kind }) => kind === 'null')
+    const indices = [...type.branches.keys()].filter((index) => index !== nullIndex)
+    const found = { nullIndex, indices }
+    this.#unions.set(type, found)
+    return found
   }
 
   /** An array or a map: one block with all items, where there are any, and the empty block that ends it. */

@@ -1,7 +1,8 @@
 import type { AvroType } from '../avro/schema-model.ts'
-import { millisAt, stringAt } from '../columns/cell.ts'
+import { millisAt } from '../columns/cell.ts'
 import type { Field } from '../columns/column-type.ts'
-import type { Column, ColumnBatch } from '../columns/column.ts'
+import type { BinaryColumn, Column, ColumnBatch } from '../columns/column.ts'
+import { encodeUtf8 } from '../columns/utf8.ts'
 import { binaryColumn, int32Column, int64Column } from '../columns/write.ts'
 import { deadLetterFields } from '../engine/dead-letter.ts'
 import { recordFields } from '../engine/record-columns.ts'
@@ -146,15 +147,40 @@ export class HistoryFiles {
     const { partition, pipeline } = this.#options
     const offsets = int64Column(column('_offset'))
     const partitions = int32Column(column('_partition'))
-    const is = (name: string, text: string, row: number) => stringAt(binaryColumn(column(name)), row) === text
+    const [topics, stages, pipelines] = [
+      column('_topic'),
+      ...(isStored ? [] : [column('stage'), column('pipeline')]),
+    ]
+    const is = (text: Column, wanted: string) => sameText(binaryColumn(text), wanted)
+    const isTopic = is(topics!, partition.topic)
+    const isStage = stages === undefined ? all : is(stages, 'decode')
+    const isPipeline = pipelines === undefined ? all : is(pipelines, pipeline)
     const rows: number[] = []
+    let isOrdered = true
+    let lastOffset = -1
     for (let row = 0; row < batch.length; row++) {
-      if (partitions.values[row] !== partition.partition || millisAt(offsets, row) < from) continue
-      if (!is('_topic', partition.topic, row)) continue
-      if (!isStored && !(is('stage', 'decode', row) && is('pipeline', pipeline, row))) continue
+      const offset = millisAt(offsets, row)
+      if (partitions.values[row] !== partition.partition || offset < from) continue
+      if (!isTopic(row) || !isStage(row) || !isPipeline(row)) continue
       rows.push(row)
+      isOrdered &&= offset > lastOffset
+      lastOffset = offset
     }
-    return Int32Array.from(rows.sort((a, b) => millisAt(offsets, a) - millisAt(offsets, b)))
+    if (!isOrdered) rows.sort((a, b) => millisAt(offsets, a) - millisAt(offsets, b))
+    return Int32Array.from(rows)
+  }
+}
+
+const all = (): boolean => true
+
+/** Whether a row of a column is a text: by its bytes, of which most are the same for all rows of a file. */
+function sameText({ data, offsets }: BinaryColumn, text: string): (row: number) => boolean {
+  const wanted = encodeUtf8(text)
+  return (row) => {
+    const start = offsets[row]!
+    if (offsets[row + 1]! - start !== wanted.length) return false
+    for (let i = 0; i < wanted.length; i++) if (data[start + i] !== wanted[i]) return false
+    return true
   }
 }
 
