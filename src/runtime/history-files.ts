@@ -147,21 +147,18 @@ export class HistoryFiles {
     const { partition, pipeline } = this.#options
     const offsets = int64Column(column('_offset'))
     const partitions = int32Column(column('_partition'))
-    const [topics, stages, pipelines] = [
-      column('_topic'),
-      ...(isStored ? [] : [column('stage'), column('pipeline')]),
+    const is = (name: string, text: string) => sameText(binaryColumn(column(name)), text)
+    const conditions = [
+      is('_topic', partition.topic),
+      ...(isStored ? [] : [is('stage', 'decode'), is('pipeline', pipeline)]),
     ]
-    const is = (text: Column, wanted: string) => sameText(binaryColumn(text), wanted)
-    const isTopic = is(topics!, partition.topic)
-    const isStage = stages === undefined ? all : is(stages, 'decode')
-    const isPipeline = pipelines === undefined ? all : is(pipelines, pipeline)
     const rows: number[] = []
     let isOrdered = true
     let lastOffset = -1
     for (let row = 0; row < batch.length; row++) {
       const offset = millisAt(offsets, row)
       if (partitions.values[row] !== partition.partition || offset < from) continue
-      if (!isTopic(row) || !isStage(row) || !isPipeline(row)) continue
+      if (!conditions.every((holds) => holds(row))) continue
       rows.push(row)
       isOrdered &&= offset > lastOffset
       lastOffset = offset
@@ -170,8 +167,6 @@ export class HistoryFiles {
     return Int32Array.from(rows)
   }
 }
-
-const all = (): boolean => true
 
 /** Whether a row of a column is a text: by its bytes, of which most are the same for all rows of a file. */
 function sameText({ data, offsets }: BinaryColumn, text: string): (row: number) => boolean {

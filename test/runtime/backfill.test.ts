@@ -273,6 +273,16 @@ describe('--backfill', () => {
     expect(await tablesOf(lake, after)).toEqual(await undisturbed(after))
   })
 
+  it('gives a history that is all there is', async () => {
+    const lake = memoryStore()
+    expect(await begin(program(), lake)).toMatchObject({ outcome: 'completed' })
+    const after = program({ windows: [20] })
+    const source = deletedBelow(rowsSource(after, records).open(WORLD), 80)
+    expect(await begin(after, lake, { source, backfill: true })).toMatchObject({ outcome: 'completed' })
+    expect(await tablesOf(lake, after)).toEqual(await undisturbed(after))
+    expect(await begin(after, lake)).toMatchObject({ outcome: 'nothing-to-do' })
+  })
+
   it('is a first start where there was none', async () => {
     const lake = memoryStore()
     expect(await begin(program(), lake, { backfill: true })).toMatchObject({ incarnation: 1 })
