@@ -22,7 +22,7 @@ import { compilePlan } from '../../src/engine/plan.ts'
 import { planVacuum } from '../../src/cli/vacuum-plan.ts'
 import { decodeUtf8 } from '../../src/columns/utf8.ts'
 import { PipelineError } from '../../src/errors.ts'
-import type { ObjectStore, SchemaRegistry, Source } from '../../src/ports.ts'
+import type { ObjectStore, Outbox, OutboxEpoch, SchemaRegistry, Source } from '../../src/ports.ts'
 import { memoryStore } from '../../src/testing/memory-store.ts'
 import { rowsSource, type TestRecord } from '../../src/testing/rows-source.ts'
 import type { PipelineSpec } from '../../src/topology/node.ts'
@@ -186,6 +186,42 @@ async function rewriteBronze(lake: ObjectStore): Promise<void> {
   })
 }
 
+/** A topic in memory. */
+class LetterTopic implements Outbox {
+  readonly description = 'a topic'
+  readonly messageBytesMax = 1e6
+  isBroken = false
+  readonly #epochs = new Map<string, OutboxEpoch[]>()
+
+  /** Letters with this reason. */
+  count(reason: string): number {
+    const messages = [...this.#epochs.values()].flat().flatMap((epoch) => epoch.messages)
+    return messages.filter(({ headers }) =>
+      headers.some(({ key, value }) => key === 'millrace.reason' && decodeUtf8(value!) === reason),
+    ).length
+  }
+
+  async open() {
+    return []
+  }
+
+  async claim(_pipeline: string, task: string) {
+    const epochs = this.#epochs.get(task) ?? []
+    this.#epochs.set(task, epochs)
+    return {
+      marker: epochs.at(-1) ?? null,
+      findPublished: async () => new Set<number>(),
+      publish: async (epoch: OutboxEpoch) => {
+        if (this.isBroken) throw new PipelineError('NO_RIGHT', 'no')
+        epochs.push(epoch)
+      },
+      close: async () => {},
+    }
+  }
+
+  async close() {}
+}
+
 /** A registry that gets its schema a little late. */
 function lateRegistry(): SchemaRegistry {
   const { registry } = rowsSource(program(), records)
@@ -341,6 +377,23 @@ describe('--backfill', () => {
     await Promise.allSettled(starts)
     expect(await begin(after, lake, { backfill: true })).toMatchObject({ incarnation: 2 })
     expect(await tablesOf(lake, after)).toEqual(expected)
+  })
+
+  it('sends the dead letters that their topic has not got yet, and does not try those again', async () => {
+    const lake = memoryStore()
+    const topic = new LetterTopic()
+    const deadLetters = { outbox: topic, topic: 'letters' }
+    topic.isBroken = true
+    await expect(beginUntil(program(), lake, 50, { deadLetters })).rejects.toMatchObject({ code: 'NO_RIGHT' })
+    const after = program({ windows: [20] })
+    await expect(begin(after, lake, { backfill: true })).rejects.toMatchObject({ code: 'OUTBOX_UNBOUND' })
+    topic.isBroken = false
+    expect(await begin(after, lake, { backfill: true, deadLetters })).toMatchObject({ incarnation: 2 })
+    const letters = (await undisturbed(after))['dead_letters']!
+    const undecodable = letters.filter((line) => line.includes('"undecodable"'))
+    expect(topic.count('undecodable')).toBe(undecodable.length)
+    const { dead_letters: _, ...tables } = await tablesOf(lake, after)
+    expect({ ...tables, dead_letters: letters }).toEqual(await undisturbed(after))
   })
 
   it('reads files that somebody else has made of those of Millrace', async () => {
