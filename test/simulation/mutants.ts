@@ -183,7 +183,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'retainForEverySlice',
     story: 'an epoch is deleted that one slice of the merge has folded, and another has not',
-    firstSeed: 589,
+    firstSeed: 971,
     kafka: true,
   },
   {
@@ -204,7 +204,7 @@ export const OUTBOX_MUTANTS: readonly OutboxMutant[] = [
   {
     care: 'fenceBeforeMarker',
     story: 'the former owner publishes between the marker that was read and the fence',
-    firstSeed: 172,
+    firstSeed: 609,
     weather: { ...PAUSES, slow: 'init', slowness: 0.97 },
   },
   {
