@@ -37,10 +37,15 @@ export interface Fired {
 }
 
 const NO_LIMIT = Number.MAX_SAFE_INTEGER
-/** Of so many epochs of a task one writes its state whole. */
-const WHOLE_EVERY = 6
-/** Of so many epochs of a merge task one writes what has changed. */
-const RECORDED_EVERY = 2
+/** When tasks write their state. */
+export interface RecordingPace {
+  /** Of so many epochs of a merge task one writes what has changed. */
+  readonly changes: number
+  /** Of so many epochs of any task one writes its state whole. */
+  readonly whole: number
+}
+
+const PACE: RecordingPace = { changes: 2, whole: 6 }
 const RULES = { keepFiredPanes: true, allSourcesHoldWatermark: true }
 
 /**
@@ -63,6 +68,7 @@ export class EngineRun {
     spec: PipelineSpec,
     partitions: readonly EnginePartition[],
     schemas: ReadonlyMap<number, string>,
+    pace = PACE,
   ) {
     const topics = [...new Set(partitions.map(({ topic }) => topic))]
     this.plan = compilePlan(spec, topics)
@@ -71,7 +77,7 @@ export class EngineRun {
     for (const { records } of partitions)
       for (const id of this.#schemas.missingIn(batchOf(records))) this.#schemas.learn(id, null)
     this.#partitions = partitions.map(
-      (partition) => new Partition(this.plan, partition, topics, this.#schemas),
+      (partition) => new Partition(this.plan, partition, topics, this.#schemas, pace),
     )
     const { stages, slices } = this.plan
     this.#merges = Array.from({ length: stages }, (_, stage) => {
@@ -79,7 +85,7 @@ export class EngineRun {
         stage === 0
           ? partitions.map(({ id }) => id)
           : Array.from({ length: slices }, (_, i) => mergeName(stage - 1, i))
-      return Array.from({ length: slices }, (_, slice) => new Merge(this.plan, stage, slice, tasks))
+      return Array.from({ length: slices }, (_, slice) => new Merge(this.plan, stage, slice, tasks, pace))
     })
   }
 
@@ -194,6 +200,7 @@ class Partition {
   readonly #plan: Plan
   readonly #schemas: WriterSchemas
   readonly #origin: EnginePartition
+  readonly #pace: RecordingPace
   readonly #topics: readonly string[]
   #task: PartitionTask
   #next = 0
@@ -204,8 +211,15 @@ class Partition {
   #recorded: { readonly next: number; readonly state: string | null } = { next: 0, state: null }
   readonly #keyed: string[] = []
 
-  constructor(plan: Plan, origin: EnginePartition, topics: readonly string[], schemas: WriterSchemas) {
+  constructor(
+    plan: Plan,
+    origin: EnginePartition,
+    topics: readonly string[],
+    schemas: WriterSchemas,
+    pace: RecordingPace,
+  ) {
     this.#plan = plan
+    this.#pace = pace
     this.#topics = topics
     this.#schemas = schemas
     this.#origin = origin
@@ -263,7 +277,7 @@ class Partition {
     const partials = JSON.parse(JSON.stringify(output.partials)) as readonly (PartialsJson | null)[]
     const { id } = this.#origin
     this.#epochs.push({ task: id, epoch: this.#epoch++, watermarkMs, idle, ended, lastArrivalMs, partials })
-    const isWhole = this.#epoch % WHOLE_EVERY === 0
+    const isWhole = this.#epoch % this.#pace.whole === 0
     if (isWhole) this.#keyed.length = 0
     for (const part of this.#task.cutKeyed(isWhole ? 'snapshot' : 'changes'))
       this.#keyed.push(JSON.stringify(part))
@@ -306,6 +320,7 @@ class Merge {
   readonly #stage: number
   readonly #slice: number
   readonly #tasks: readonly string[]
+  readonly #pace: RecordingPace
   #task: MergeTask
   #outputs: SourceOutput[] = []
   /** At rest: the state as of some epoch, and the inputs of the epochs since. */
@@ -317,7 +332,8 @@ class Merge {
     readonly clockMs: number
   }[] = []
 
-  constructor(plan: Plan, stage: number, slice: number, tasks: readonly string[]) {
+  constructor(plan: Plan, stage: number, slice: number, tasks: readonly string[], pace: RecordingPace) {
+    this.#pace = pace
     this.name = mergeName(stage, slice)
     this.#plan = plan
     this.#stage = stage
@@ -355,8 +371,8 @@ class Merge {
 
   /** Now and then the state is written: what has changed, or all of it. */
   #record(): void {
-    if (this.epoch % RECORDED_EVERY !== 0) return
-    const isWhole = this.epoch % WHOLE_EVERY === 0
+    if (this.epoch % this.#pace.changes !== 0) return
+    const isWhole = this.epoch % this.#pace.whole === 0
     if (isWhole) this.#parts.length = 0
     for (const part of this.#task.snapshot(isWhole ? 'full' : 'changes'))
       this.#parts.push(JSON.stringify(part))
