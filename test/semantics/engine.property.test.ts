@@ -5,7 +5,7 @@ import { letterCells } from '../../src/testing/simulation/verify.ts'
 import { WRITER_SCHEMAS } from '../simulation/reading-schema.ts'
 import { randomWorkload } from '../simulation/workload.ts'
 import { difference, linesOf, SAME } from './difference.ts'
-import { EngineRun } from './engine-run.ts'
+import { EngineRun, type RecordingPace } from './engine-run.ts'
 
 /** What is done next with the engine's tasks. Numbers are taken modulo what there is. */
 type Move =
@@ -33,7 +33,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart') }) },
 )
 
-function play(seed: number, moves: readonly Move[]): void {
+function play(seed: number, moves: readonly Move[], pace: RecordingPace): void {
   const workload = randomWorkload(seed)
   // A breaker that opens would end the run; who reads every revision sees those that were early.
   const spec = {
@@ -43,7 +43,7 @@ function play(seed: number, moves: readonly Move[]): void {
   }
   const { partitions } = workload
   const oracle = computeOracle(spec, partitions)
-  const run = new EngineRun(spec, partitions, WRITER_SCHEMAS)
+  const run = new EngineRun(spec, partitions, WRITER_SCHEMAS, pace)
   let clockMs = -Infinity
   for (const one of moves) {
     if (one.kind === 'take') run.take(one.partition % partitions.length, one.count)
@@ -67,15 +67,28 @@ function play(seed: number, moves: readonly Move[]): void {
   expect(run.total('dropped')).toEqual(oracle.dropped)
 }
 
+const pace: fc.Arbitrary<RecordingPace> = fc.record({
+  changes: fc.constantFrom(1, 2, 3),
+  whole: fc.constantFrom(3, 6, 100),
+})
+
 const runs = Number(process.env['MILLRACE_RUNS'] ?? 200)
 
 describe('the engine alone', () => {
   it('gives what the oracle says, however its input is split and whenever it goes on from what was recorded', {
     timeout: 300_000,
   }, () => {
-    fc.assert(fc.property(fc.integer({ min: 1, max: 1_000_000 }), fc.array(move, { maxLength: 40 }), play), {
-      numRuns: runs,
-      ...(process.env['MILLRACE_SEED'] === undefined ? {} : { seed: Number(process.env['MILLRACE_SEED']) }),
-    })
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 1_000_000 }),
+        fc.array(move, { maxLength: 40, size: 'max' }),
+        pace,
+        play,
+      ),
+      {
+        numRuns: runs,
+        ...(process.env['MILLRACE_SEED'] === undefined ? {} : { seed: Number(process.env['MILLRACE_SEED']) }),
+      },
+    )
   })
 })
