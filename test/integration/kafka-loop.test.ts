@@ -13,6 +13,8 @@ import { Prng } from '../../src/testing/simulation/prng.ts'
 import { avroSchema } from '../../src/topology/schema.ts'
 import { createTopic, findKafkaPackages, type Kafka, startKafka } from '../parts/kafka.ts'
 import { mustBeReady } from '../parts/cache.ts'
+import { readTable } from '../../sinks/delta/read-table.ts'
+import { s3 } from '../../sinks/s3/index.ts'
 import { findPython, runPython } from '../parts/python.ts'
 import { findRegistryPackages, type Registry, startRegistry } from '../parts/registry.ts'
 import { findS3Packages, freshBucket, type S3, s3Client, startS3 } from '../parts/s3.ts'
@@ -24,8 +26,10 @@ import {
   EVENT_SCHEMA,
   eventOf,
   expectedCounts,
+  expectedTens,
   isCorrupt,
   isUnnamed,
+  LIVELY_MS,
   PARTITIONS,
 } from './kafka-loop/events.ts'
 
@@ -64,6 +68,7 @@ beforeAll(async () => {
   await createTopic(broker.brokers, 'events', { partitions: PARTITIONS })
   await createTopic(broker.brokers, 'dead-letters', { partitions: 2 })
   await createTopic(broker.brokers, 'counts', { partitions: 2 })
+  await createTopic(broker.brokers, 'tens', { partitions: 1 })
 }, 300_000)
 
 afterAll(async () => {
@@ -281,7 +286,7 @@ class Workers {
     const client = new KafkaJs({ brokers: [broker.brokers], logLevel: logLevel.NOTHING })
     const admin = client.admin()
     await admin.connect()
-    const wanted = expectedCounts(feed.count).size
+    const wanted = { counts: expectedCounts(feed.count).size, tens: expectedTens(feed.count).length }
     const until = performance.now() + QUIET_SECONDS_MAX * 1000
     try {
       for (let state = 'nobody was asked'; ; ) {
@@ -356,7 +361,10 @@ async function disturbServers(random: Prng, untilMs: number): Promise<void> {
 }
 
 /** What is still to be done, in words; '' where nothing is. */
-async function openWork(admin: Admin, resultsWanted: number): Promise<string> {
+async function openWork(
+  admin: Admin,
+  wanted: { readonly counts: number; readonly tens: number },
+): Promise<string> {
   const ends = await admin.fetchTopicOffsets('events')
   const [group] = await admin.fetchOffsets({ groupId: 'loop', topics: ['events'] })
   const lag = ends.reduce((sum, { partition, offset }) => {
@@ -365,7 +373,21 @@ async function openWork(admin: Admin, resultsWanted: number): Promise<string> {
   }, 0)
   const results = (await admin.fetchTopicOffsets('counts')).reduce((sum, one) => sum + Number(one.offset), 0)
   // Transactions leave markers behind, so the topic has at least as many offsets as results.
-  return lag === 0 && results >= resultsWanted ? '' : `lag ${lag}, ${results} of ${resultsWanted} results`
+  if (lag > 0 || results < wanted.counts) return `lag ${lag}, ${results} of ${wanted.counts} results`
+  // The second stage is an epoch behind the first.
+  const tens = await tensInTable()
+  return tens >= wanted.tens ? '' : `${tens} of ${wanted.tens} rows of tens`
+}
+
+async function tensInTable(): Promise<number> {
+  const { endpoint, region, accessKeyId, secretAccessKey } = store
+  const lake = s3({ bucket, prefix: 'lake', endpoint, region, credentials: { accessKeyId, secretAccessKey } })
+  try {
+    const table = await readTable(lake.store, 'gold/tens')
+    return [...(table?.files.values() ?? [])].reduce((sum, { rows }) => sum + rows, 0)
+  } finally {
+    await lake.store.close?.()
+  }
 }
 
 async function away(server: { pause(): void; resume(): void }, forMs: number): Promise<void> {
@@ -388,15 +410,24 @@ interface Lake {
   readonly bronzePlaces: readonly (readonly [number, number])[]
   readonly silver: readonly number[]
   readonly silverTwice: readonly number[]
-  readonly gold: readonly {
-    readonly account: string
+  readonly gold: readonly GoldRow[]
+  readonly lively: readonly GoldRow[]
+  readonly tens: readonly {
     readonly window_start: number
     readonly events: number
     readonly total: number
-    readonly first: number
-    readonly last: number
     readonly revision: number
   }[]
+}
+
+interface GoldRow {
+  readonly account: string
+  readonly window_start: number
+  readonly events: number
+  readonly total: number
+  readonly first: number
+  readonly last: number
+  readonly revision: number
 }
 
 async function verify(feed: EventFeed): Promise<void> {
@@ -419,11 +450,21 @@ async function verify(feed: EventFeed): Promise<void> {
   expect(lake.silver).toEqual(numbers)
 
   const expected = expectedCounts(feed.count)
-  const gold = lake.gold.map(({ account, window_start, events, total, first, last }) => {
-    return { account, windowStartMs: window_start, events, total, first, last }
-  })
+  const countsOf = (gold: readonly GoldRow[]) =>
+    gold.map(({ account, window_start, events, total, first, last }) => {
+      return { account, windowStartMs: window_start, events, total, first, last }
+    })
   expect(lake.gold.filter(({ revision }) => revision !== 0)).toEqual([])
-  expectRows(gold, expected)
+  expectRows(countsOf(lake.gold), expected)
+  // Early results have come and gone: one row of each window is left, and it is the last.
+  expectRows(countsOf(lake.lively), expectedCounts(feed.count, LIVELY_MS))
+  const tens = lake.tens
+    .filter(({ window_start }) => window_start < CLOSING_AT_MS - 10_000)
+    .map(({ window_start, events, total }) => ({ startMs: window_start, events, total }))
+    .sort((a, b) => a.startMs - b.startMs)
+  expect(tens).toEqual(expectedTens(feed.count))
+  const tensSent = await readCommitted('tens')
+  expect(tensSent.length).toBe(lake.tens.length)
 
   const results = await readCommitted('counts')
   const rows = await Promise.all(results.map(({ value }) => decodeFramed(registry.url, value!)))

@@ -23,7 +23,14 @@ def read(table, columns):
 bronze = read("bronze/events", ["n", "_partition", "_offset"])
 places = Counter(zip(bronze["_partition"].to_pylist(), bronze["_offset"].to_pylist()))
 silver = Counter(n for n in read("silver/events", ["n"])["n"].to_pylist() if n < count)
-gold = read("gold/counts", ["account", "window_start", "events", "total", "first", "last", "revision"]).to_pylist()
+columns = ["account", "window_start", "events", "total", "first", "last", "revision"]
+
+
+def results(table, columns):
+    rows = read(table, columns).to_pylist()
+    return [{**row, "window_start": int(row["window_start"].timestamp() * 1000)} for row in rows]
+
+
 print(
     json.dumps(
         {
@@ -32,7 +39,9 @@ print(
             "bronzePlaces": [list(place) for place in places],
             "silver": sorted(silver),
             "silverTwice": [n for n, times in silver.items() if times != 1],
-            "gold": [{**row, "window_start": int(row["window_start"].timestamp() * 1000)} for row in gold],
+            "gold": results("gold/counts", columns),
+            "lively": results("gold/lively", columns),
+            "tens": results("gold/tens", ["window_start", "events", "total", "revision"]),
         }
     )
 )

@@ -38,6 +38,8 @@ export const EVENT_SCHEMA = {
   ],
 } as const
 
+export const LIVELY_MS = 30_000
+
 const events = stream('events', avroSchema<Event, EventKinds>(EVENT_SCHEMA), {
   eventTime: 'at',
   watermark: boundedOutOfOrderness(seconds(1), { futureLimit: days(36_500) }),
@@ -54,10 +56,33 @@ const counts = once
     last: max('n'),
   }))
 
+/** Longer windows, written again and again while they are open: the newest revision is what stays. */
+const lively = once
+  .keyBy('account')
+  .window(tumbling(millis(LIVELY_MS)), { allowedLateness: millis(0), early: { every: millis(500) } })
+  .aggregate('lively', ({ count, sum, min, max }) => ({
+    events: count(),
+    total: sum('n'),
+    first: min('n'),
+    last: max('n'),
+  }))
+/** A window over the results: all accounts of ten seconds. */
+const tens = counts
+  .keyBy()
+  .window(tumbling(seconds(10)))
+  .aggregate('tens', ({ sum }) => ({ events: sum('events'), total: sum('total') }))
+
 export default pipeline({
   name: 'loop',
-  tables: [bronze('events', events), silver('events', once), gold('counts', counts)],
-  topics: [topic('counts', counts)],
+  tables: [
+    bronze('events', events),
+    silver('events', once),
+    gold('counts', counts),
+    gold('lively', lively),
+    gold('tens', tens),
+  ],
+  topics: [topic('counts', counts), topic('tens', tens)],
+  mergeParallelism: 2,
   circuitBreaker: false,
 })
 
@@ -90,12 +115,12 @@ export interface CountRow {
 }
 
 /** What the windows must say of events 0 to `count` − 1, by key and window. */
-export function expectedCounts(count: number): ReadonlyMap<string, CountRow> {
+export function expectedCounts(count: number, sizeMs = 1_000): ReadonlyMap<string, CountRow> {
   const rows = new Map<string, CountRow>()
   for (let n = 0; n < count; n++) {
     if (isCorrupt(n) || isUnnamed(n)) continue
     const { at, account } = eventOf(n)
-    const windowStartMs = Math.floor(at / 1000) * 1000
+    const windowStartMs = Math.floor(at / sizeMs) * sizeMs
     const key = `${account} ${windowStartMs}`
     const row = rows.get(key)
     if (row === undefined) {
@@ -112,6 +137,17 @@ export function expectedCounts(count: number): ReadonlyMap<string, CountRow> {
     }
   }
   return rows
+}
+
+/** The same, over all accounts, by ten seconds. */
+export function expectedTens(count: number): readonly { startMs: number; events: number; total: number }[] {
+  const tens = new Map<number, { startMs: number; events: number; total: number }>()
+  for (const { windowStartMs, events: some, total } of expectedCounts(count).values()) {
+    const startMs = Math.floor(windowStartMs / 10_000) * 10_000
+    const ten = tens.get(startMs) ?? { startMs, events: 0, total: 0 }
+    tens.set(startMs, { startMs, events: ten.events + some, total: ten.total + total })
+  }
+  return [...tens.values()].sort((a, b) => a.startMs - b.startMs)
 }
 
 /** Of what closes every window: one in each partition, a day after the rest. */
