@@ -5,15 +5,15 @@
  *   npm run bench:backlog              8 × 250,000 events
  *   npm run bench:backlog -- 50000     8 × 50,000
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
-import { createRecordingWriter } from '../consumers/recording/recording-writer.ts'
 import { readTable } from '../sinks/delta/read-table.ts'
 import { directory } from '../sinks/directory.ts'
 import { replayProcess } from './replay-process.ts'
-import { TRIP_SCHEMA_ID, tripBatches, tripSchema } from './trips.ts'
+import { TripRecording } from './trip-recording.ts'
+import { tripBatches } from './trips.ts'
 
 const PARTITIONS = 8
 const HOUR_MS = 3_600_000
@@ -26,8 +26,6 @@ const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 const recording = join(folder, 'trips.avro')
 const lake = join(folder, 'lake')
-mkdirSync(join(folder, 'registry'))
-writeFileSync(join(folder, 'registry', `${TRIP_SCHEMA_ID}-trip.avsc`), JSON.stringify(tripSchema))
 
 const paid = makeRecording()
 const { seconds, cpuSeconds, megabytes } = await replayProcess('taxi.ts', [
@@ -48,33 +46,21 @@ if (letters !== 0 || counted !== paid) process.exitCode = 1
 
 /** Returns how many of the events have a fare. */
 function makeRecording(): number {
-  const writer = createRecordingWriter(recording)
-  const offsets = new Array<number>(PARTITIONS).fill(0)
+  const trips = new TripRecording(recording)
   let withFare = 0
   for (let made = 0; made < perPartition; made += RUN_RECORDS) {
     const count = Math.min(RUN_RECORDS, perPartition - made)
     const spanMs = (count / perPartition) * HOUR_MS
     const startMs = (made / perPartition) * HOUR_MS
     for (let partition = 0; partition < PARTITIONS; partition++) {
-      const batches = tripBatches({ records: count, spanMs, startMs, seed: made * PARTITIONS + partition })
-      for (const batch of batches) {
+      const seed = made * PARTITIONS + partition
+      for (const batch of tripBatches({ records: count, spanMs, startMs, seed })) {
         withFare += batch.paid
-        for (let i = 0; i < batch.count; i++) {
-          writer.append({
-            topic: 'trips',
-            partition,
-            offset: offsets[partition]!++,
-            timestampMs: batch.timestampsMs[i]!,
-            arrivalMs: batch.arrivalsMs[i]!,
-            key: null,
-            value: batch.arena.subarray(batch.valueStart[i], batch.valueEnd[i]),
-            headers: [],
-          })
-        }
+        trips.append(batch, () => partition)
       }
     }
   }
-  writer.close()
+  trips.close()
   return withFare
 }
 

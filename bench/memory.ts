@@ -5,12 +5,12 @@
  *   npm run bench:memory             5 million records
  *   npm run bench:memory -- 1000000
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createRecordingWriter } from '../consumers/recording/recording-writer.ts'
 import { replayProcess } from './replay-process.ts'
-import { TRIP_SCHEMA_ID, tripBatches, tripSchema } from './trips.ts'
+import { TripRecording } from './trip-recording.ts'
+import { tripBatches } from './trips.ts'
 
 const records = Number(process.argv[2] ?? 5_000_000)
 const PARTITIONS = 4
@@ -20,8 +20,6 @@ const SPAN_MS_PER_MILLION = 230 * 60_000
 const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 const recordingPath = join(folder, 'trips.avro')
-mkdirSync(join(folder, 'registry'))
-writeFileSync(join(folder, 'registry', `${TRIP_SCHEMA_ID}-trip.avsc`), JSON.stringify(tripSchema))
 makeRecording()
 
 const peak = await replayProcess('taxi.ts', [
@@ -36,30 +34,13 @@ console.log(
 )
 
 function makeRecording(): void {
-  const writer = createRecordingWriter(recordingPath)
-  const offsets = new Array<number>(PARTITIONS).fill(0)
-  const span = (SPAN_MS_PER_MILLION * PART_RECORDS) / 1_000_000
+  const trips = new TripRecording(recordingPath)
+  const spanMs = (SPAN_MS_PER_MILLION * PART_RECORDS) / 1_000_000
   for (let made = 0; made < records; made += PART_RECORDS) {
     const count = Math.min(PART_RECORDS, records - made)
-    for (const batch of tripBatches({
-      records: count,
-      spanMs: span,
-      startMs: (made / PART_RECORDS) * span,
-    })) {
-      for (let i = 0; i < batch.count; i++) {
-        const partition = i % PARTITIONS
-        writer.append({
-          topic: 'trips',
-          partition,
-          offset: offsets[partition]!++,
-          timestampMs: batch.timestampsMs[i]!,
-          arrivalMs: batch.arrivalsMs[i]!,
-          key: null,
-          value: batch.arena.subarray(batch.valueStart[i], batch.valueEnd[i]),
-          headers: [],
-        })
-      }
-    }
+    const startMs = (made / PART_RECORDS) * spanMs
+    for (const batch of tripBatches({ records: count, spanMs, startMs }))
+      trips.append(batch, (index) => index % PARTITIONS)
   }
-  writer.close()
+  trips.close()
 }

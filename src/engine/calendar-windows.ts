@@ -1,6 +1,6 @@
 import { assert } from '../errors.ts'
 import type { CalendarSpec } from '../topology/node.ts'
-import { dayOfMonthStart, monthOf } from './civil-date.ts'
+import { dayOfMonthStart, monthOf } from '../columns/civil-date.ts'
 import { firstMomentOf, TimeZone } from './time-zone.ts'
 import type { AlignedWindows } from './window.ts'
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CalendarWindows } from '../../src/engine/calendar-windows.ts'
-import { dayOfMonthStart, monthOf } from '../../src/engine/civil-date.ts'
+import { dayOfMonthStart, monthOf } from '../../src/columns/civil-date.ts'
 import { firstMomentOf, TimeZone } from '../../src/engine/time-zone.ts'
 import type { CalendarSpec } from '../../src/topology/node.ts'
 
