@@ -123,7 +123,7 @@ class WindowTraits {
         }
       case 'hopping': {
         const hopMs = random.pick([250, 7_000, 60_000, 1_000_000])
-        const sizeMs = Math.floor(hopMs * random.pick([1, 2, 2.5, 5]))
+        const sizeMs = Math.floor(hopMs * random.pick([0.5, 1, 2, 2.5, 5]))
         return { kind: 'hopping', sizeMs, hopMs, offsetMs: random.pick([0, 0, 100]) }
       }
       case 'session':
