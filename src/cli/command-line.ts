@@ -1,16 +1,10 @@
 import { Command, command, CommanderError, formatOf, type Options, type Run, textOf } from './command.ts'
 import { LOG_LEVELS } from '../runtime/log.ts'
-import type { CacheLimits } from './lake-cache.ts'
+import { CACHE_BYTES_DEFAULT, CACHE_BYTES_HELP, CACHE_DIR_HELP, cacheOf } from './cache-options.ts'
 import { EXIT, EXIT_CODES_HELP, type ExitCode, usageError } from './failure.ts'
-import {
-  LAKE_DEFAULT,
-  LAKE_HELP,
-  parseBytes,
-  parseChoice,
-  parseCount,
-  parseSpeed,
-  parseTime,
-} from './option-values.ts'
+import { LAKE_DEFAULT, LAKE_HELP, parseChoice, parseCount, parseSpeed, parseTime } from './option-values.ts'
+import { describeDeadLetters } from './dead-letters-command.ts'
+import { describeRecordings } from './recording-command.ts'
 import { describeCheckpoints } from './checkpoints-command.ts'
 import { describeLag } from './lag-command.ts'
 import { ownPackage } from './own-package.ts'
@@ -22,10 +16,6 @@ const HELP_WIDTH = 110
 /** As in src/runtime/run.ts, which this file does not wait for: more rows do not fit the memory of one Parquet write. */
 const FLUSH_ROWS_MAX = 250_000
 const BATCH_RECORDS_MAX = 1_000_000
-const CACHE_DIR_HELP = 'where files of a lake in S3 are kept (default: millrace/lakes in your cache folder)'
-const CACHE_BYTES_HELP = 'how much of them at most'
-const CACHE_BYTES_DEFAULT = '2GiB'
-
 /**
  * Parses the arguments and runs the command they name. Each command's file is loaded when it is asked for: the
  * database and the Parquet writer are native code that `--help` does not wait for.
@@ -204,109 +194,6 @@ Example:
   return program
 }
 
-function describeRecordings(program: Command, terminal: Terminal, run: Run): void {
-  const recording = program.command('recording').description('make and look at recorded streams')
-  command(
-    recording,
-    'make <out>',
-    'turn JSON lines into a recording, as a broker would have held them',
-    `Each line is one event. Its bytes are Avro with the Confluent frame, so a replay decodes them like the real stream.
-
-Example:
-  millrace recording make trips.avro --jsonl trips.jsonl --schema registry/1-trip.avsc --topic trips --arrival arrivedAt`,
-  )
-    .requiredOption('--jsonl <file>', 'the events, one JSON object a line; may be gzipped')
-    .requiredOption('--schema <file>', "the writer's schema, named <id>-….avsc")
-    .requiredOption('--topic <name>', 'the name of the topic')
-    .option('--id <n>', 'the schema id (default: the number at the start of the file name)')
-    .option('--arrival <field>', 'the field with the time of arrival, in milliseconds or ISO 8601')
-    .option('--timestamp <field>', "the field with the record's own timestamp (default: the time of arrival)")
-    .option('--key <field>', 'the field that becomes the key')
-    .option(
-      '--partition-by <field>',
-      'the field that chooses the partition, as Kafka does it (default: the key)',
-    )
-    .option('--partitions <n>', 'how many partitions the topic has', '1')
-    .action((out: string, options: Options) =>
-      run(
-        import('./recording-make.ts').then(({ recordingMake }) =>
-          recordingMake(makeOptions(out, options), terminal),
-        ),
-      ),
-    )
-  command(recording, 'info <file>', 'partitions, offsets, times and schemas of a recording')
-    .option('--format <format>', 'table or json', 'table')
-    .action((file: string, options: Options) =>
-      run(
-        import('./recording-info.ts').then(({ recordingInfoCommand }) =>
-          recordingInfoCommand(file, formatOf(options, ['table', 'json']), terminal),
-        ),
-      ),
-    )
-  command(recording, 'head <file>', 'the first records of a recording, decoded where their schema is known')
-    .option('-n, --records <n>', 'how many', '5')
-    .option('--registry <dir>', 'writer schemas (default: the folder registry beside the recording)')
-    .action((file: string, options: Options) =>
-      run(
-        import('./recording-head.ts').then(({ recordingHeadCommand }) =>
-          recordingHeadCommand(
-            {
-              file,
-              records: parseCount('--records', textOf(options, 'records')!),
-              registry: textOf(options, 'registry'),
-            },
-            terminal,
-          ),
-        ),
-      ),
-    )
-}
-
-function describeDeadLetters(program: Command, terminal: Terminal, run: Run): void {
-  const letters = program.command('dead-letters').description('look at the records that went no further')
-  command(letters, 'ls', 'count them by reason, and list them')
-    .option('--lake <lake>', LAKE_HELP, LAKE_DEFAULT)
-    .option('--reason <reason>', 'only those with this reason')
-    .option('--limit <n>', 'list so many, 0 for all', '20')
-    .option('--cache-dir <dir>', CACHE_DIR_HELP)
-    .option('--cache-bytes <size>', CACHE_BYTES_HELP, CACHE_BYTES_DEFAULT)
-    .action((options: Options) =>
-      run(
-        import('./dead-letters.ts').then(({ deadLettersList }) =>
-          deadLettersList(
-            {
-              lake: textOf(options, 'lake')!,
-              cache: cacheOf(options),
-              reason: textOf(options, 'reason'),
-              limit: parseCount('--limit', textOf(options, 'limit')!, { min: 0 }),
-            },
-            terminal,
-          ),
-        ),
-      ),
-    )
-  command(
-    letters,
-    'show <which>',
-    'show one whole: bytes, headers, reason and stack',
-    'It is named by its number in `dead-letters ls`, or by its position: <topic>/<partition>/<offset>.',
-  )
-    .option('--lake <lake>', LAKE_HELP, LAKE_DEFAULT)
-    .option('--save <file>', "write the record's original bytes to a file")
-    .option('--cache-dir <dir>', CACHE_DIR_HELP)
-    .option('--cache-bytes <size>', CACHE_BYTES_HELP, CACHE_BYTES_DEFAULT)
-    .action((which: string, options: Options) =>
-      run(
-        import('./dead-letters.ts').then(({ deadLettersShow }) =>
-          deadLettersShow(
-            { which, lake: textOf(options, 'lake')!, cache: cacheOf(options), save: textOf(options, 'save') },
-            terminal,
-          ),
-        ),
-      ),
-    )
-}
-
 async function replayCommand(path: string, options: Options, terminal: Terminal): Promise<ExitCode> {
   const until = textOf(options, 'until')
   const level = textOf(options, 'logLevel')
@@ -363,29 +250,6 @@ async function tablesCommand(options: Options, terminal: Terminal): Promise<Exit
   const format = formatOf(options, ['table', 'json'])
   const { tables } = await import('./tables.ts')
   return tables({ lake: textOf(options, 'lake')!, columns: options['columns'] === true, format }, terminal)
-}
-
-function makeOptions(out: string, options: Options) {
-  const id = textOf(options, 'id')
-  return {
-    out,
-    jsonl: textOf(options, 'jsonl')!,
-    schema: textOf(options, 'schema')!,
-    topic: textOf(options, 'topic')!,
-    schemaId: id === null ? null : parseCount('--id', id),
-    arrivalField: textOf(options, 'arrival'),
-    timestampField: textOf(options, 'timestamp'),
-    keyField: textOf(options, 'key'),
-    partitionField: textOf(options, 'partitionBy'),
-    partitions: parseCount('--partitions', textOf(options, 'partitions')!),
-  }
-}
-
-function cacheOf(options: Options): CacheLimits {
-  return {
-    directory: textOf(options, 'cacheDir'),
-    bytesMax: parseBytes('--cache-bytes', textOf(options, 'cacheBytes')!),
-  }
 }
 
 /** Commander's message without its prefix, its suggestion as the advice, and where to read more. */
