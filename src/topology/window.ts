@@ -101,12 +101,19 @@ export type TimeWindow<Kinds> =
 /** Windows whose results come once. */
 export type OrderedWindow = SlidingSpec | CountSpec
 
-/** Several of one object: whichever is due first. */
-export interface EarlyOptions {
+/** One or both: whichever is due first. */
+export type EarlyOptions = EarlyEvery | EarlyRows
+
+export interface EarlyEvery {
   /** A window that has changed is written again when so much arrival time has gone by since it was written last. */
+  readonly every: Duration
+  readonly rows?: number
+}
+
+export interface EarlyRows {
   readonly every?: Duration
   /** … or when so many rows have come since. */
-  readonly rows?: number
+  readonly rows: number
 }
 
 export interface FinalWindowOptions<Late extends LatePolicy = LatePolicy> {
@@ -139,11 +146,18 @@ export interface ResultWindowOptions {
   readonly refine?: boolean
 }
 
+/** A caller in plain JavaScript may say neither, which the checks refuse. */
+function earlyRows(early: EarlyOptions | undefined): TriggerSpec {
+  if (early === undefined) return {}
+  if (early.rows !== undefined) return { earlyEveryRows: early.rows }
+  return early.every === undefined ? { earlyEveryRows: Number.NaN } : {}
+}
+
 /** Null where the result comes once: such nodes have no trigger. */
 export function triggerOf({ early, refine }: Pick<WindowOptions, 'early' | 'refine'>): TriggerSpec | null {
   const trigger: TriggerSpec = {
     ...(early?.every === undefined ? {} : { earlyEveryMs: early.every }),
-    ...(early?.rows === undefined ? {} : { earlyEveryRows: early.rows }),
+    ...earlyRows(early),
     ...(refine ? { refine } : {}),
   }
   return Object.keys(trigger).length === 0 ? null : trigger

@@ -282,6 +282,17 @@ const REFUSED: readonly (readonly [string, () => unknown, string, string, string
     'true or false',
   ],
   [
+    'early results without a when',
+    () =>
+      trips
+        .keyBy()
+        .window(tumbling('day'), { allowedLateness, early: wrong({}) })
+        .aggregate('counts', counting),
+    'INVALID_OPTION',
+    'early.rows is NaN',
+    'early: { rows: 1000 }',
+  ],
+  [
     'late results',
     () =>
       windowed(tumbling('day'))
