@@ -23,6 +23,11 @@ export interface ReplayOptions {
   /** Rows in an epoch, and records in a read: results must not depend on either, so a test may choose odd ones. */
   readonly epochRows?: number
   readonly batchRecords?: number
+  /**
+   * Only with `records`: after so many of them, in the order given, the pipeline is stopped, with all that was read recorded and published, and started again. It changes no
+   * result, but `revisions: 'all'` shows what was written at each stop: [1, 2, 3] is every record by itself.
+   */
+  readonly restartAfter?: readonly number[]
 }
 
 /** A row as JSON: longs beyond 2^53, decimals, bytes and times are text. `docs/types.md` has the whole table. */
@@ -58,20 +63,22 @@ export async function replay(pipeline: PipelineSpec, options: ReplayOptions): Pr
       return log
     },
   }
-  const binding = bindingOf(pipeline, options)
-  const summary = await runPipeline(pipeline, {
-    source: binding.open({ clock: systemClock, entropy: systemEntropy, log: SILENT, acceptLoss: false }),
-    registry: binding.registry,
-    lake: store,
-    format,
-    clock: systemClock,
-    entropy: systemEntropy,
-    log: SILENT,
-    flush: { rowsMax: epochRows, bytesMax: FLUSH_BYTES_MAX, everyMs: null, batchRecordsMax: batchRecords },
-    fresh: false,
-    signal: null,
-    onProgress: null,
-  })
+  const run = (binding: SourceBinding): Promise<RunSummary> =>
+    runPipeline(pipeline, {
+      source: binding.open({ clock: systemClock, entropy: systemEntropy, log: SILENT, acceptLoss: false }),
+      registry: binding.registry,
+      lake: store,
+      format,
+      clock: systemClock,
+      entropy: systemEntropy,
+      log: SILENT,
+      flush: { rowsMax: epochRows, bytesMax: FLUSH_BYTES_MAX, everyMs: null, batchRecordsMax: batchRecords },
+      fresh: false,
+      signal: null,
+      onProgress: null,
+    })
+  for (const binding of partsOf(pipeline, options)) await run(binding)
+  const summary = await run(bindingOf(pipeline, options))
   const contents = new Map<string, readonly string[]>()
   for (const [path, log] of logs) {
     const lines: string[] = []
@@ -82,6 +89,23 @@ export async function replay(pipeline: PipelineSpec, options: ReplayOptions): Pr
     contents.set(path, lines.sort())
   }
   return resultOf(summary, contents)
+}
+
+/** What is read before each restart. */
+function partsOf(
+  pipeline: PipelineSpec,
+  { records, restartAfter = [] }: ReplayOptions,
+): readonly SourceBinding[] {
+  if (restartAfter.length > 0 && records === undefined) {
+    throw new PipelineError(
+      'OPTION_INVALID',
+      'restartAfter counts records, and replay was given a recording',
+      {
+        advice: 'Give it the records, or run millrace replay with --until several times.',
+      },
+    )
+  }
+  return restartAfter.map((count) => rowsSource(pipeline, records ?? [], count))
 }
 
 function bindingOf(pipeline: PipelineSpec, options: ReplayOptions): SourceBinding {

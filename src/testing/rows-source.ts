@@ -20,13 +20,23 @@ export interface TestRecord {
 
 const SCHEMA_ID = 1
 
-/** Records in memory as the source of a replay. Offsets count from 0 in each partition. */
-export function rowsSource(pipeline: PipelineSpec, records: readonly TestRecord[]): SourceBinding {
+/**
+ * Records in memory as the source of a replay. Offsets count from 0 in each partition. With `readFirst` reading stops after so many of them, in the order given,
+ * and more may follow.
+ */
+export function rowsSource(
+  pipeline: PipelineSpec,
+  records: readonly TestRecord[],
+  readFirst = records.length,
+): SourceBinding {
   const { name, schema, eventTime } = pipeline.source
   const schemaJson = JSON.stringify(schema.avro)
-  const partitions = partitionsOf(encodeRecords(schemaJson, name, eventTime, records))
+  const encoded = encodeRecords(schemaJson, name, eventTime, records)
+  const partitions = partitionsOf(encoded)
+  const readable = partitionsOf(encoded.slice(0, readFirst))
+  const ending = readFirst < records.length ? 'stop' : 'end'
   return {
-    open: () => new RowsSource(name, partitions),
+    open: () => new RowsSource(name, [...partitions.keys()], readable, ending),
     registry: {
       description: 'the schema of the stream',
       schemaById: (id) => Promise.resolve(id === SCHEMA_ID ? schemaJson : null),
@@ -78,25 +88,34 @@ function partitionsOf(records: readonly Encoded[]): ReadonlyMap<number, readonly
 class RowsSource implements Source {
   readonly description = 'records of a test'
   readonly #topic: string
-  readonly #partitions: ReadonlyMap<number, readonly Encoded[]>
+  readonly #partitions: readonly number[]
+  readonly #records: ReadonlyMap<number, readonly Encoded[]>
+  readonly #ending: 'end' | 'stop'
 
-  constructor(topic: string, partitions: ReadonlyMap<number, readonly Encoded[]>) {
+  constructor(
+    topic: string,
+    partitions: readonly number[],
+    records: ReadonlyMap<number, readonly Encoded[]>,
+    ending: 'end' | 'stop',
+  ) {
     this.#topic = topic
     this.#partitions = partitions
+    this.#records = records
+    this.#ending = ending
   }
 
   async partitions(): Promise<readonly SourcePartition[]> {
-    return [...this.#partitions.keys()]
-      .sort((a, b) => a - b)
+    return this.#partitions
+      .toSorted((a, b) => a - b)
       .map((partition) => ({ id: `${this.#topic}-${partition}`, topic: this.#topic, partition }))
   }
 
   async open(partition: SourcePartition, position: string | null): ReturnType<Source['open']> {
-    const records = this.#partitions.get(partition.partition) ?? []
+    const records = this.#records.get(partition.partition) ?? []
     let next = Number(position ?? 0)
     return {
       read: async (recordsMax): Promise<ReadResult> => {
-        if (next >= records.length) return { kind: 'end' }
+        if (next >= records.length) return { kind: this.#ending }
         const batch = batchOf(records, next, Math.min(records.length, next + recordsMax))
         next += batch.count
         return { kind: 'records', batch }
