@@ -290,7 +290,11 @@ async function untilLed(admin: Admin, topic: string, partitions: number): Promis
     try {
       const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
       const led = topics[0]?.partitions.filter(({ leader }) => leader >= 0) ?? []
-      if (led.length === partitions) return
+      if (led.length === partitions) {
+        // A leader may be named before it knows that it is one.
+        await admin.fetchTopicOffsets(topic)
+        return
+      }
     } catch (error) {
       if (Date.now() > until) throw error
     }
