@@ -48,7 +48,7 @@ export interface SimulationResult {
 const START_MS = 1_800_000_000_000
 const STORM_STEPS_MAX = 3_000
 const CALM_STEPS_MAX = 60_000
-const REST_STEPS_MAX = 30_000
+const REST_STEPS_MAX = 60_000
 const FINAL_ATTEMPTS_MAX = 12
 /** What a start meets where one with --fresh was interrupted; only another one with --fresh goes on. */
 const SEALED = 'INCARNATION_SEALED'
