@@ -16,12 +16,15 @@ interface Bucket {
  */
 export class DueList {
   readonly #dueMsOf: (pane: number) => number
+  /** An entry that comes up before its time is added again at its time: then nobody adds one for each move. */
+  readonly #movesOn: boolean
   readonly #buckets = new Map<number, Bucket>()
   /** Latest first. */
   readonly #order: number[] = []
 
   /** `dueMsOf` is the time as it is now; NaN for a pane that is no longer waiting. */
-  constructor(dueMsOf: (pane: number) => number) {
+  constructor(dueMsOf: (pane: number) => number, movesOn = false) {
+    this.#movesOn = movesOn
     this.#dueMsOf = dueMsOf
   }
 
@@ -61,7 +64,7 @@ export class DueList {
         const dueMs = this.#dueMsOf(pane)
         if (dueMs <= nowMs) look(pane)
         // Of the same bucket: elsewhere it has another entry.
-        else if (bucketOf(dueMs) === key) this.add(pane, dueMs)
+        else if (dueMs > nowMs && (this.#movesOn || bucketOf(dueMs) === key)) this.add(pane, dueMs)
       }
     }
   }

@@ -249,10 +249,12 @@ export class MergeTask {
   }
 
   #readersOf(result: number): ResultReaders {
+    const topics = this.#topics.filter(({ from }) => from.result === result)
     return {
       newest: this.#tables.some(({ from }) => from.result === result && from.node.revisions !== 'all'),
       nextStage: this.#next.some(({ plan }) => plan.from!.result === result),
-      topics: this.#topics.filter(({ from }) => from.result === result).map((topic) => topic.takes),
+      topics: topics.map((topic) => topic.takes),
+      topicNames: topics.map(({ from }) => from.node.name),
     }
   }
 

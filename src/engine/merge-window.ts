@@ -30,6 +30,8 @@ export interface ResultReaders {
   readonly nextStage: boolean
   /** Whether a topic takes a row of the batch; null for a topic without `having`. At most 31. */
   readonly topics: readonly (((batch: ColumnBatch, row: number) => boolean) | null)[]
+  /** Of those topics, by which snapshots tell them apart. */
+  readonly topicNames: readonly string[]
 }
 
 export interface MergeWindowOptions {

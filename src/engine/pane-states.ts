@@ -17,8 +17,10 @@ export interface PaneStatesJson {
   readonly retracted?: readonly number[]
   /** The epoch of the merge that wrote the row, −1 for none. */
   readonly groups?: readonly number[]
-  /** The topics that have the row: a bit each. */
+  /** The topics that have the row: a bit each, in the order of `topicNames`. */
   readonly topics?: readonly number[]
+  /** Absent in what was written before they were: then the order is that of the program. */
+  readonly topicNames?: readonly string[]
   /** Since the last writing. */
   readonly rowsSince?: readonly number[]
   /** The `nowMs` of the last writing, or of the cut that saw the pane first. */
@@ -28,6 +30,8 @@ export interface PaneStatesJson {
 export interface PaneStatesOptions {
   readonly groups: boolean
   readonly topics: boolean
+  /** In the order of their bits. */
+  readonly topicNames: readonly string[]
   readonly rows: boolean
   readonly times: boolean
 }
@@ -180,7 +184,7 @@ export class PaneStates {
 
   /** The columns of some panes. */
   write(panes: readonly number[]): PaneStatesJson {
-    const { groups, topics, rows, times } = this.#options
+    const { groups, topics, topicNames, rows, times } = this.#options
     const retracted = panes.map((pane) => (this.#revisions[pane]! >= 0 && !this.isStanding(pane) ? 1 : 0))
     return {
       revisions: panes.map((pane) => this.#revisions[pane]!),
@@ -188,7 +192,7 @@ export class PaneStates {
       phases: panes.map((pane) => this.phaseOf(pane)),
       ...(retracted.includes(1) ? { retracted } : {}),
       ...(groups ? { groups: panes.map((pane) => this.#groups[pane]!) } : {}),
-      ...(topics ? { topics: panes.map((pane) => this.#topics[pane]!) } : {}),
+      ...(topics ? { topics: panes.map((pane) => this.#topics[pane]!), topicNames } : {}),
       ...(rows ? { rowsSince: panes.map((pane) => this.#rows[pane]!) } : {}),
       ...(times ? { writtenMs: panes.map((pane) => this.#writtenMs[pane]!) } : {}),
     }
@@ -205,9 +209,20 @@ export class PaneStates {
     const isStanding = revision >= 0 && (json.retracted?.[index] ?? 0) === 0
     this.#flags[pane] = (json.changed[index]! & CHANGED) | (isStanding ? STANDING : 0) | KNOWN
     if (groups) this.#groups[pane] = json.groups?.[index] ?? -1
-    if (topics) this.#topics[pane] = json.topics?.[index] ?? (isStanding ? -1 : 0)
+    if (topics) this.#topics[pane] = this.#topicsIn(json, index) ?? (isStanding ? -1 : 0)
     if (rows) this.#rows[pane] = json.rowsSince?.[index] ?? 0
     if (times) this.#writtenMs[pane] = json.writtenMs?.[index] ?? -Infinity
+  }
+
+  /** The program may have got topics since, and lost some. */
+  #topicsIn({ topics, topicNames }: PaneStatesJson, index: number): number | undefined {
+    const bits = topics?.[index]
+    const own = this.#options.topicNames
+    if (bits === undefined || topicNames === undefined) return bits
+    return own.reduce((mapped, name, bit) => {
+      const at = topicNames.indexOf(name)
+      return at >= 0 && (bits & (1 << at)) !== 0 ? mapped | (1 << bit) : mapped
+    }, 0)
   }
 
   #reserve(panes: number): void {

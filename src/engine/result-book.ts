@@ -68,13 +68,15 @@ export class ResultBook {
     this.#panes = new PaneStates({
       groups: options.readers.newest,
       topics: options.readers.topics.some((takes) => takes !== null),
+      topicNames: options.readers.topicNames,
       rows: this.#trigger.earlyEveryRows !== undefined,
       times: this.#trigger.earlyEveryMs !== undefined,
     })
     this.#groups = new ResultGroups(this.#panes)
-    this.#byWatermark = new DueList((pane) => this.#watermarkMsOf(pane))
-    this.#bySlowest = new DueList((pane) =>
-      this.#panes.phaseOf(pane) === Phase.Final ? this.#closeMsOf(pane) : Number.NaN,
+    this.#byWatermark = new DueList((pane) => this.#watermarkMsOf(pane), true)
+    this.#bySlowest = new DueList(
+      (pane) => (this.#panes.phaseOf(pane) === Phase.Final ? this.#closeMsOf(pane) : Number.NaN),
+      true,
     )
     this.#early = new DueList((pane) => this.#earlyMsOf(pane))
   }
@@ -120,12 +122,12 @@ export class ResultBook {
    * the next cut if it has changed.
    */
   moved(pane: number): void {
-    if (this.#panes.phaseOf(pane) === Phase.Final) {
-      this.#bySlowest.add(pane, this.#closeMsOf(pane))
-      return
+    const phase = this.#panes.phaseOf(pane)
+    if (phase === Phase.Final) return
+    if (phase !== Phase.Waiting) {
+      this.#panes.setPhase(pane, Phase.Waiting)
+      this.#byWatermark.add(pane, this.#watermarkMsOf(pane))
     }
-    this.#panes.setPhase(pane, Phase.Waiting)
-    this.#byWatermark.add(pane, this.#watermarkMsOf(pane))
     if (this.#panes.isChanged(pane) && this.#trigger.earlyEveryMs !== undefined) this.#addEarly(pane)
   }
 
@@ -316,7 +318,14 @@ export class ResultBook {
 
   /** The row of the pane is in the files of the cut in hand. */
   #joinThis(pane: number): void {
-    if (this.#readers.newest && this.#mayChange) this.#groups.join(pane, this.#at.epoch)
+    if (
+      this.#readers.newest &&
+      (this.#mayChange ||
+        (this.#rules.keepFiredPanes &&
+          this.#panes.phaseOf(pane) !== Phase.Closed &&
+          this.#at.slowestMs < this.#closeMsOf(pane)))
+    )
+      this.#groups.join(pane, this.#at.epoch)
     else if (this.#panes.phaseOf(pane) === Phase.Closed) this.#closing.push(pane)
   }
 

@@ -29,6 +29,7 @@ export function validatePipeline(spec: PipelineSpec): readonly Problem[] {
     // A table's columns are known only where its steps are right.
     ...(stepProblems.length === 0 ? spec.tables.flatMap(checkTable) : []),
     ...topics.flatMap(checkTopic),
+    ...checkTopicCount(topics),
     ...checkName(spec.name, 'pipeline'),
     ...checkNames(steps, spec.tables, topics),
     ...checkSources(outputs),
@@ -58,6 +59,15 @@ export function stepsOf(outputs: readonly Output[]): readonly Step[] {
 /** The streams that the outputs read in the end: one, in a pipeline that is right. */
 export function sourcesOf(outputs: readonly Output[]): readonly SourceNode[] {
   return [...new Set(outputs.map(({ input }) => sourceOf(input)))]
+}
+
+/** Which topics have a result is a bit each, in one word. */
+const TOPICS_MAX = 31
+
+function checkTopicCount(topics: readonly TopicNode[]): readonly Problem[] {
+  if (topics.length <= TOPICS_MAX) return []
+  const advice = `A pipeline writes to at most ${TOPICS_MAX} topics. Make two pipelines of it.`
+  return [problem('INVALID_OPTION', 'pipeline', `it writes to ${topics.length} topics`, advice)]
 }
 
 function checkNames(

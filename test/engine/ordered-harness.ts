@@ -152,7 +152,7 @@ export class Merge {
 
   constructor(plan: ResultPlan, newest = true) {
     this.#plan = plan
-    this.#readers = { newest, nextStage: true, topics: [null] }
+    this.#readers = { newest, nextStage: true, topics: [null], topicNames: ['results'] }
     this.#window = this.#create()
   }
 
