@@ -45,7 +45,9 @@ export class Backfill implements BackfillSteps {
     const programs = await programsOf({ store, pipeline, incarnation: old.incarnation, retry })
     const all = [old, ...programs].map(({ fingerprint }) => fingerprint.steps)
     const shapes = plan.bronze.map(({ shape }) => shape)
-    this.#bronze = shapes.filter(({ path }) => all.every((steps) => path in steps))
+    // A table that the incarnation is filling out of its own history may lack the rest of it.
+    const whole = old.history?.tables ?? shapes.map(({ path }) => path)
+    this.#bronze = shapes.filter(({ path }) => all.every((steps) => path in steps) && whole.includes(path))
     if (this.#bronze.length === 0) throw noBronze(pipeline, shapes)
     if (this.#format.decoder === undefined) {
       throw new PipelineError('BACKFILL_UNREADABLE', `the tables of ${store.description} cannot be read back`)
@@ -62,6 +64,9 @@ export class Backfill implements BackfillSteps {
     const { store, pipeline, retry, entropy, log } = this.#base
     const context = await this.#contextOf(old)
     const lasts = await this.#settle(context)
+    // What an incarnation before it left in a table that it has never written to is no history of its own.
+    const nothing = { appId: context.keys.appId('none'), epoch: -1, files: [] }
+    for (const { path } of this.#bronze) await context.publishers.get(path)!.publish(nothing)
     const positions: Record<string, string> = {}
     const files = new Map<string, HistoryFile[]>()
     for (const task of new Set([...lasts.keys(), ...Object.keys(old.history?.positions ?? {})])) {
@@ -75,6 +80,7 @@ export class Backfill implements BackfillSteps {
       log.warn({ tasks: gone }, 'the source does not have these any more: their history stays in bronze only')
     const { deadLetters } = this.#base.plan
     for (const shape of [...this.#bronze, deadLetters]) {
+      if (!context.publishers.get(shape.path)!.isCurrent) continue
       for (const file of await this.#activeFiles(shape)) {
         const task = file.tags['millrace.task']
         const isOurs = shape !== deadLetters || file.tags['millrace.pipeline'] === pipeline

@@ -228,8 +228,7 @@ export class MergeDriver {
 
   /** A merge that the program has got later in its life begins with what its sources' chains still have: nothing before was meant for it. */
   #passOver(task: string, first: number): void {
-    if (this.#options.context.program > 1 && this.#knownOf(task) === -1 && first > 0)
-      this.#task.skip(task, first - 1)
+    if (this.#options.context.program > 1 && first - 1 > this.#knownOf(task)) this.#task.skip(task, first - 1)
   }
 
   async #foldAgain(folded: FoldedEpochs): Promise<void> {

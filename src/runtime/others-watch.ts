@@ -28,8 +28,10 @@ export async function watchOthers(
         const others = new Map(Object.entries(head.work.state.sources).filter(([task]) => !isLocal(task)))
         alignment.observeOthers(slowestMoving(before, others))
         before = new Map([...others].map(([task, { watermarkMs }]) => [task, watermarkMs]))
-      }
+      } else alignment.observeOthers(Infinity)
     } catch (error) {
+      // Nobody waits for what nobody knows.
+      alignment.observeOthers(Infinity)
       log.debug({ error: messageOf(error) }, 'could not look at the partitions of other processes')
     }
     await clock.sleep(LOOK_EVERY_MS, scope.signal)

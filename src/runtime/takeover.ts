@@ -89,6 +89,7 @@ export async function takeOver(context: TaskContext, chain: Chain, sinks: TaskSi
     const data = records.filter((record) => record.kind === 'data')
     await Promise.all([redo(context, chain.task, records, tables), outbox?.redo(context, data)])
     const last = data.at(-1) ?? null
+    if (last !== null && tail.epochs[0]! > 0) await markAdded(context, last, tables)
     context.log.debug({ task: chain.task, claim, restoredFrom: last?.epoch ?? null }, 'took over')
     return { claim, nonce, last, recordsRead: records, outbox }
   } catch (error) {
@@ -189,6 +190,17 @@ function refuseChainBehindTables(
       },
     )
   }
+}
+
+/** A table that the program has got since: the chain has lost its beginning already, and from the next record on the table must say that this is right. */
+async function markAdded(
+  context: TaskContext,
+  { task, epoch, published }: DataRecord,
+  tables: readonly string[],
+) {
+  const appId = context.keys.appId(task)
+  const added = tables.filter((path) => !(path in published))
+  await Promise.all(added.map((path) => context.publishers.get(path)!.raise([{ appId, epoch }])))
 }
 
 async function headOf(chain: Chain): Promise<number> {

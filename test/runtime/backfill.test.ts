@@ -499,3 +499,31 @@ describe('--backfill is refused, and nothing is changed:', () => {
     })
   })
 })
+
+describe('a backfill of an incarnation that was itself begun and not finished', () => {
+  const nothingKnown = { description: 'an empty registry', schemaById: async () => null }
+
+  it.each([26, 45, 60])(
+    'fills a bronze table that the first one was filling (after %i writes)',
+    async (writes) => {
+      const lake = memoryStore()
+      await beginUntil(program(), lake, 50)
+      const second = program({ bronzes: ['readings', 'again'] })
+      await begin(second, crashingAfter(lake, writes), { backfill: true }).catch(() => {})
+      const third = program({ bronzes: ['readings', 'again'], windows: [20] })
+      await begin(third, lake, { backfill: true })
+      expect(await tablesOf(lake, third)).toEqual(await undisturbed(third))
+    },
+  )
+
+  it.each([9, 14, 18, 25])('takes nothing of what --fresh has replaced (after %i writes)', async (writes) => {
+    const lake = memoryStore()
+    await beginUntil(program(), lake, 50)
+    await begin(program(), crashingAfter(lake, writes), { fresh: true, registry: nothingKnown }).catch(
+      () => {},
+    )
+    const third = program({ windows: [20] })
+    await begin(third, lake, { backfill: true })
+    expect(await tablesOf(lake, third)).toEqual(await undisturbed(third))
+  })
+})

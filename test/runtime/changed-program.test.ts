@@ -16,8 +16,8 @@ import { rowsSource } from '../../src/testing/rows-source.ts'
 import type { PipelineSpec } from '../../src/topology/node.ts'
 import { Reading, reading } from '../support/reading.ts'
 import { scriptedSource } from '../support/scripted-source.ts'
-import { rowsIn, start, tablesIn } from '../support/world.ts'
-import { WORLD } from '../support/world.ts'
+import { retain } from '../support/retained.ts'
+import { rowsIn, start, tablesIn, WORLD } from '../support/world.ts'
 
 interface Parts {
   readonly windows?: readonly number[]
@@ -118,6 +118,37 @@ describe('a program with more to it', () => {
       advice: expect.stringContaining('--allow-removed'),
     })
     expect(await start(after, { lake, records })).toMatchObject({ outcome: 'completed' })
+  })
+})
+
+describe('a program that changes in a lake whose chains have lost their beginning', () => {
+  const ALL = { keepRecords: 0, recordsMin: 1, deletesMax: 1_000 }
+
+  it('may have a table more that gets no row in its first epochs', async () => {
+    const lake = memoryStore()
+    const before = program({ windows: [], withSilver: false })
+    await startUntil(before, lake, 50, 3)
+    expect((await retain(before, lake, ALL)).records).toBeGreaterThan(0)
+    // Nothing passes.
+    const after = program({ windows: [], max: 0 })
+    await startUntil(after, lake, 10, 3)
+    await startUntil(after, lake, 10, 3)
+    expect(await start(after, { lake, records })).toMatchObject({ outcome: 'completed' })
+  })
+
+  it('may lose its windows, and get them back: then they begin anew', async () => {
+    const lake = memoryStore()
+    await startUntil(program(), lake, 20, 3)
+    const without = program({ windows: [] })
+    const script = { 'readings-0': [40, { kind: 'stop' }], 'readings-1': [40, { kind: 'stop' }] } as const
+    const source = scriptedSource(rowsSource(without, records).open(WORLD), script)
+    await start(without, { lake, source, epochRows: 3, allowRemoved: true })
+    expect((await retain(without, lake, ALL)).records).toBeGreaterThan(0)
+    await startUntil(program(), lake, 20, 3)
+    await startUntil(program(), lake, 5, 3)
+    expect(await start(program(), { lake, records })).toMatchObject({ outcome: 'completed' })
+    const starts = await windowStarts(lake, 'gold/counts_10')
+    expect(new Set(starts.filter((at) => at >= 130)).size).toBe(7)
   })
 })
 
