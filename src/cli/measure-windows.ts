@@ -75,7 +75,7 @@ function mergeHold(
   const { recorded, task, owner } = merge
   const work = recorded?.work.type === 'merge' ? recorded.work : null
   const known = work?.state.sources ?? {}
-  const { watermarkMs } = stateOf(recorded)
+  const watermarkMs = recorded?.work.state.watermarkMs ?? -Infinity
   // A merge that has recorded nothing waits for all of the stage below that there are.
   const below = stageOf(task) - 1
   const names =
