@@ -223,6 +223,34 @@ async function format(
   await run(java, [...JVM, ...tool, ...scram], { timeout: START_TIMEOUT_MS })
 }
 
+/**
+ * Where in a topic the records are that a reader with read_committed gets, as 'partition/offset', by Kafka's own consumer. (kafkajs 2.2 lets aborted records through where
+ * transactions interleave: it takes the list of aborted ones to be in the order of their first offsets.)
+ */
+export async function committedPlaces(brokers: string, topic: string): Promise<ReadonlySet<string>> {
+  const packages = await findKafkaPackages()
+  if (packages.kind === 'missing') throw new Error(packages.reason)
+  const consumer = [
+    ...['-cp', join(packages.folder, 'lib/*'), 'org.apache.kafka.tools.consumer.ConsoleConsumer'],
+    ...['--bootstrap-server', brokers, '--topic', topic, '--from-beginning', '--timeout-ms', '5000'],
+    ...['--consumer-property', 'isolation.level=read_committed'],
+    ...[
+      '--property',
+      'print.partition=true',
+      '--property',
+      'print.offset=true',
+      '--property',
+      'print.value=false',
+    ],
+  ]
+  const { stdout } = await run(packages.java, [...JVM, ...consumer], { maxBuffer: 64 * 1024 * 1024 })
+  return new Set(
+    [...stdout.matchAll(/^Partition:(\d+)\tOffset:(\d+)/gm)].map(
+      ([, partition, offset]) => `${partition}/${offset}`,
+    ),
+  )
+}
+
 /** Resolves when the broker answers a Metadata request (version 1, no topics) with itself in it. */
 async function probeBroker(port: number): Promise<void> {
   const request = Buffer.alloc(18)
