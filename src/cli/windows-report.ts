@@ -126,7 +126,7 @@ export function stateOf(recorded: DataRecord | null): {
       return { watermarkMs, lastArrivalMs, idle, ended }
     }
     case 'merge': {
-      const { watermarkMs: ownMs, downstreamWatermarkMs: watermarkMs = ownMs, sources } = work.state
+      const { downstreamWatermarkMs: watermarkMs, sources } = work.state
       const ended = Object.values(sources).every((source) => source.ended)
       return { ...unheard, watermarkMs, ended }
     }

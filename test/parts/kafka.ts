@@ -230,19 +230,12 @@ async function format(
 export async function committedPlaces(brokers: string, topic: string): Promise<ReadonlySet<string>> {
   const packages = await findKafkaPackages()
   if (packages.kind === 'missing') throw new Error(packages.reason)
-  const consumer = [
-    ...['-cp', join(packages.folder, 'lib/*'), 'org.apache.kafka.tools.consumer.ConsoleConsumer'],
-    ...['--bootstrap-server', brokers, '--topic', topic, '--from-beginning', '--timeout-ms', '5000'],
-    ...['--consumer-property', 'isolation.level=read_committed'],
-    ...[
-      '--property',
-      'print.partition=true',
-      '--property',
-      'print.offset=true',
-      '--property',
-      'print.value=false',
-    ],
-  ]
+  const tool = ['-cp', join(packages.folder, 'lib/*'), 'org.apache.kafka.tools.consumer.ConsoleConsumer']
+  const from = ['--bootstrap-server', brokers, '--topic', topic, '--from-beginning', '--timeout-ms', '5000']
+  const isolation = ['--consumer-property', 'isolation.level=read_committed']
+  const shown = ['print.partition=true', 'print.offset=true', 'print.value=false']
+  const properties = shown.flatMap((property) => ['--property', property])
+  const consumer = [...tool, ...from, ...isolation, ...properties]
   const { stdout } = await run(packages.java, [...JVM, ...consumer], { maxBuffer: 64 * 1024 * 1024 })
   return new Set(
     [...stdout.matchAll(/^Partition:(\d+)\tOffset:(\d+)/gm)].map(
