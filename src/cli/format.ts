@@ -24,11 +24,18 @@ export function byteText(bytes: number): string {
 /** To the second, UTC; '–' before the first event. */
 export function timeText(timeMs: number): string {
   if (timeMs === Number.POSITIVE_INFINITY) return 'the end'
-  if (!Number.isFinite(timeMs) || Math.abs(timeMs) > 8.64e15) return '–'
-  return new Date(timeMs)
-    .toISOString()
-    .replace('T', ' ')
-    .replace(/\.\d+Z$/, 'Z')
+  return shortTime(isoTimeOf(timeMs))
+}
+
+/** ISO 8601 for those who parse it; null where the time is none, or beyond every date. */
+export function isoTimeOf(timeMs: number | null): string | null {
+  if (timeMs === null || !Number.isFinite(timeMs) || Math.abs(timeMs) > 8.64e15) return null
+  return new Date(timeMs).toISOString()
+}
+
+/** The same for people, to the second; '–' for none. */
+export function shortTime(iso: string | null): string {
+  return iso === null ? '–' : iso.replace('T', ' ').replace(/\.\d+Z$/, 'Z')
 }
 
 export function durationText(durationMs: number): string {

@@ -1,5 +1,6 @@
 import type { DataRecord } from '../checkpoint/record.ts'
 import type { TaskProgress } from './chain-facts.ts'
+import { isoTimeOf } from './format.ts'
 import type { PartitionEnds } from './topic-ends.ts'
 
 /** How far a pipeline is behind its topics, as `millrace lag --json` prints it. Times are ISO 8601, spans milliseconds. */
@@ -128,16 +129,11 @@ function taskState(progress: TaskProgress | null, nowMs: number) {
   const recorded: DataRecord | null = progress?.recorded ?? null
   const watermarkMs = recorded?.work.state.watermarkMs ?? null
   return {
-    watermark: isoOf(watermarkMs),
+    watermark: isoTimeOf(watermarkMs),
     epoch: recorded?.epoch ?? null,
-    recordedAt: isoOf(recorded?.writtenMs ?? null),
+    recordedAt: isoTimeOf(recorded?.writtenMs ?? null),
     epochAgeMs: recorded === null ? null : Math.max(0, nowMs - recorded.writtenMs),
     unpublishedEpochs: progress?.unpublished ?? 0,
     owner: progress?.owner ?? null,
   }
-}
-
-function isoOf(timeMs: number | null): string | null {
-  if (timeMs === null || !Number.isFinite(timeMs) || Math.abs(timeMs) > 8.64e15) return null
-  return new Date(timeMs).toISOString()
 }

@@ -1,4 +1,4 @@
-import { countText, durationText } from './format.ts'
+import { countText, durationText, shortTime } from './format.ts'
 import type { LagReport, MergeLag, PartitionLag } from './lag-report.ts'
 import type { Channel } from './terminal.ts'
 import { textTable } from './text-table.ts'
@@ -74,9 +74,4 @@ function spanText(ms: number | null): string {
 
 function offsetText(offset: number | null): string {
   return offset === null ? '–' : countText(offset)
-}
-
-/** To the second. */
-function shortTime(iso: string | null): string {
-  return iso === null ? '–' : iso.replace('T', ' ').replace(/\.\d+Z$/, 'Z')
 }

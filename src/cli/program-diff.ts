@@ -1,5 +1,6 @@
 import type { Fingerprint, FingerprintChange } from '../topology/fingerprint.ts'
 import { diffFingerprints } from '../topology/fingerprint.ts'
+import { shortTime } from './format.ts'
 import type { Channel } from './terminal.ts'
 
 /** What a lake has been written by, and what is to run now. */
@@ -29,8 +30,7 @@ export function isRefused({ changes }: ProgramDiff): boolean {
 /** For a person: each step that differs, how, and what a run makes of that. */
 export function programDiffText(diff: ProgramDiff, out: Channel): string {
   const { pipeline, incarnation, program, since, changes } = diff
-  const day = since.replace('T', ' ').replace(/\.\d+Z$/, 'Z')
-  const head = `${out.style('bold', pipeline)}, incarnation ${incarnation}, program ${program}, since ${day}`
+  const head = `${out.style('bold', pipeline)}, incarnation ${incarnation}, program ${program}, since ${shortTime(since)}`
   if (changes.length === 0) return `${head}\nThe program is the same.\n`
   const sorted = changes.toSorted((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind))
   return `${[head, '', ...sorted.flatMap((change) => changeLines(change, out)), '', ...advice(changes)].join('\n')}\n`

@@ -1,6 +1,7 @@
 import { unreachable } from '../errors.ts'
 import type { DataRecord } from '../checkpoint/record.ts'
 import type { TaskProgress } from './chain-facts.ts'
+import { isoTimeOf } from './format.ts'
 
 /** Why windows are still open, as `millrace windows --json` prints it. Times are ISO 8601, spans milliseconds. */
 export interface WindowsReport {
@@ -83,14 +84,14 @@ export function sourceHold(
   return {
     task,
     state: sourceState(recorded, unread, epochAgeMs, silentAfterMs),
-    watermark: isoOf(watermarkMs),
+    watermark: isoTimeOf(watermarkMs),
     watermarkMs,
     foldedWatermarkMs: folded.watermarkMs,
     epochsToFold: Math.max(0, (recorded?.epoch ?? -1) - folded.epoch),
     aheadMs: difference(watermarkMs, slowestMs),
-    since: isoOf(sinceMs),
+    since: isoTimeOf(sinceMs),
     epochAgeMs,
-    lastArrival: isoOf(state.lastArrivalMs),
+    lastArrival: isoTimeOf(state.lastArrivalMs),
     unread,
     owner,
   }
@@ -157,19 +158,14 @@ export function openWindow(
   return {
     result,
     task: merge.task,
-    start: isoOf(span.startMs),
-    end: isoOf(span.endMs) ?? '',
-    closesAt: isoOf(closesMs) ?? '',
+    start: isoTimeOf(span.startMs),
+    end: isoTimeOf(span.endMs) ?? '',
+    closesAt: isoTimeOf(closesMs) ?? '',
     toGoMs: Math.max(0, difference(closesMs, merge.watermarkMs)),
     waitsFor: merge.sources
       .filter((source) => isWaitedFor(source) && source.foldedWatermarkMs < closesMs)
       .map(({ task }) => task),
   }
-}
-
-export function isoOf(timeMs: number | null): string | null {
-  if (timeMs === null || !Number.isFinite(timeMs) || Math.abs(timeMs) > 8.64e15) return null
-  return new Date(timeMs).toISOString()
 }
 
 /** Infinities stand for "not yet" and "for ever". */

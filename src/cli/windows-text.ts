@@ -1,5 +1,5 @@
 import { unreachable } from '../errors.ts'
-import { counted, countText, durationText } from './format.ts'
+import { counted, countText, durationText, shortTime } from './format.ts'
 import type { Channel } from './terminal.ts'
 import { textTable } from './text-table.ts'
 import type { MergeHold, OpenWindow, SourceHold, WindowsReport } from './windows-report.ts'
@@ -115,9 +115,4 @@ function waitText(tasks: readonly string[]): string {
 
 function boundText(watermarkMs: number): string {
   return watermarkMs === Infinity ? 'the end' : 'not begun'
-}
-
-/** To the second. */
-function shortTime(iso: string | null): string {
-  return iso === null ? '–' : iso.replace('T', ' ').replace(/\.\d+Z$/, 'Z')
 }
