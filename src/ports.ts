@@ -13,6 +13,11 @@ export interface SourcePartition {
   readonly id: string
   readonly topic: string
   readonly partition: number
+  /**
+   * Ids of the partitions whose records come before all of this one's, key by key (of a shard: those that it was split or merged from). It is not read
+   * before their ends are recorded, and takes over what they know. Absent: none.
+   */
+  readonly parents?: readonly string[]
 }
 
 export interface Header {
@@ -56,10 +61,18 @@ export interface HistoryRecords {
 
 export type ReadResult =
   | { readonly kind: 'records'; readonly batch: RecordBatch }
-  /** Nothing for this partition, while the source as a whole has reached this arrival time. */
-  | { readonly kind: 'quiet'; readonly arrivalClockMs: number }
+  /**
+   * Nothing for this partition, while the source as a whole has reached this arrival time. A position, where there is one, is another than that of the
+   * last record, with no record in between; it is recorded.
+   */
+  | { readonly kind: 'quiet'; readonly arrivalClockMs: number; readonly position?: string }
   /** No record will ever follow: the end of a recording. */
   | { readonly kind: 'end' }
+  /**
+   * No record will ever follow here, and what follows is in these partitions (ids), which have this one among their parents: a shard was split or merged.
+   * The watermark stays until they have begun. `position` is behind the last record, and is recorded.
+   */
+  | { readonly kind: 'handed-on'; readonly to: readonly string[]; readonly position: string }
   /** Reading stops here but more may follow later (`--until`): the watermark stays. */
   | { readonly kind: 'stop' }
 
@@ -92,8 +105,13 @@ export interface Source {
   /**
    * `position` as `positionAfter` gave it; null is where a new pipeline begins. Throws POSITION_EXPIRED where the source has deleted
    * what lies there (unless the loss is accepted), and TOPIC_RECREATED where the position belongs to another topic of this name.
+   * `parentPositions`: where the parents of a new partition ended, as far as they were read.
    */
-  open(partition: SourcePartition, position: string | null): Promise<PartitionReader>
+  open(
+    partition: SourcePartition,
+    position: string | null,
+    parentPositions?: readonly string[],
+  ): Promise<PartitionReader>
   /** What the users' own consumer group is to show for a position; null where there is no such group. */
   groupOffset?(partition: SourcePartition, position: string): GroupOffset | null
   /** Tells the users' group how far a partition is published. For display only: it never fails, and is never read for positions. */
@@ -121,13 +139,24 @@ export interface Membership {
   readonly description: string
   /**
    * Joins, and stays joined until `leave`. `mergeTasks` are handed out with the partitions. Resolves when the first assignment
-   * has been given to the listener.
+   * has been given to the listener. A membership that needs no objects of its own ignores `place`.
    */
-  join(mergeTasks: readonly string[], listener: MembershipListener): Promise<void>
+  join(mergeTasks: readonly string[], listener: MembershipListener, place: MembershipPlace): Promise<void>
+  /** A partition of ours has come to its end, is recorded and published: nobody needs to have it again. Returns at once. */
+  ended?(task: string): void
   /** Resolves true where the coordinator has confirmed, after this call, that the current assignment still holds. Never rejects. */
   confirm(): Promise<boolean>
   /** Gives everything back, so that others need not wait for a time-out. Never rejects. */
   leave(): Promise<void>
+}
+
+/** Where a membership may keep objects of its own. */
+export interface MembershipPlace {
+  readonly store: ObjectStore
+  /** Ends with '/'. Of the incarnation: another one has another. */
+  readonly prefix: string
+  /** Partitions that have a history or a chain in this incarnation already: some of them the source may not list any more. */
+  readonly known: readonly string[]
 }
 
 export interface MembershipListener {
@@ -159,6 +188,8 @@ export interface SchemaRegistry {
    * `{ "schemaType": "PROTOBUF", "schema": … }`, as registries answer it.
    */
   schemaById(id: number): Promise<string | null>
+  /** The same by the UUID of a schema version (lower case, with hyphens), as frames of the AWS Glue Schema Registry have it. Absent: it knows none. */
+  schemaByUuid?(uuid: string): Promise<string | null>
   /**
    * The id of this schema under the subject, registered where it is not there yet. Absent where a registry cannot be written to. Throws
    * SCHEMA_INCOMPATIBLE where the subject's compatibility refuses it.

@@ -48,7 +48,7 @@ export function confluentRegistry(options: ConfluentRegistryOptions): ConfluentR
   return new HttpRegistry(options)
 }
 
-export interface ConfluentRegistry extends Required<SchemaRegistry> {
+export interface ConfluentRegistry extends Required<Omit<SchemaRegistry, 'schemaByUuid'>> {
   /** The id of this schema under the subject; null where it is not registered there. Registers nothing. */
   idOf(subject: string, schema: string): Promise<number | null>
   /** The ids of all versions of the subject, ascending by version; empty where there is no such subject. */

@@ -111,6 +111,11 @@ export class ChainKeys {
     return `${this.#root}/_letters/${task}/${stem(name)}-${index}.json`
   }
 
+  /** Where a membership keeps what it needs. */
+  get leasePrefix(): string {
+    return `${this.#root}/_leases/`
+  }
+
   get schemaPrefix(): string {
     return `${this.#root}/_schemas/`
   }
@@ -152,7 +157,7 @@ export function partKey(key: string, part: number): string {
 }
 
 /** Of an incarnation, the folders of other things than chains. (A topic's name, and so a task's, may begin with '_' too.) */
-const OTHER_FOLDERS: ReadonlySet<string> = new Set(['_staged', '_letters', '_schemas'])
+const OTHER_FOLDERS: ReadonlySet<string> = new Set(['_staged', '_letters', '_schemas', '_leases'])
 
 /** Whether a folder below an incarnation's `root` is the chain of a task. */
 export function isChainFolder(name: string): boolean {

@@ -1,4 +1,10 @@
-import type { Assignment, Membership, MembershipListener, SourcePartition } from '../ports.ts'
+import type {
+  Assignment,
+  Membership,
+  MembershipListener,
+  MembershipPlace,
+  SourcePartition,
+} from '../ports.ts'
 import type { RunState } from './run-state.ts'
 import type { TaskSet } from './task-set.ts'
 
@@ -23,7 +29,7 @@ export class GroupRun implements MembershipListener {
   }
 
   /** Until the run is asked to stop, fails, or the source has topics that are not among these; everything of this process is then published. */
-  async run(tasks: TaskSet, topics: readonly string[]): Promise<void> {
+  async run(tasks: TaskSet, topics: readonly string[], place: MembershipPlace): Promise<void> {
     const ended = new Promise<void>((resolve) => {
       this.#end = resolve
     })
@@ -35,7 +41,7 @@ export class GroupRun implements MembershipListener {
     if (this.#latest !== null) this.assigned(this.#latest)
     if (!this.#isJoined && !this.#state.isStopping) {
       this.#isJoined = true
-      await this.#state.scope.orStop(this.#membership.join(tasks.mergeTasks, this))
+      await this.#state.scope.orStop(this.#membership.join(tasks.mergeTasks, this, place))
     }
     if (!this.#state.isStopping) await ended
     signal.removeEventListener('abort', stop)

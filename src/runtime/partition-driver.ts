@@ -184,7 +184,7 @@ export class PartitionDriver {
         return
       }
       if (result === 'stopping' || result.kind === 'stop') return this.#cutRest()
-      if (result.kind === 'end') {
+      if (result.kind === 'end' || result.kind === 'handed-on') {
         this.#task.end()
         return this.#cut()
       }

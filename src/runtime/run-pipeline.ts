@@ -174,7 +174,8 @@ class PipelineRun {
       for (let all = partitions; ; all = group.all) {
         const context = await this.#openContext(all)
         const tasks = this.#taskSet(context, all, membership)
-        await group.run(tasks, topicsOf(all))
+        const place = { store: context.store, prefix: context.keys.leasePrefix, known: [] }
+        await group.run(tasks, topicsOf(all), place)
         const { failure } = this.#state
         if (failure !== null) throw failure.error
         if (this.#state.isStopping) {

@@ -1,0 +1,2 @@
+/** The one place that imports the SDK's client of Kinesis. */
+export * from '@aws-sdk/client-kinesis'
