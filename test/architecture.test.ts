@@ -56,9 +56,13 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'src/runtime': ['src/columns', 'src/avro', 'src/topology', 'src/engine', 'src/checkpoint'],
   // The one client of the brokers, which sources, sinks, producers and commands share.
   'src/kafka': ['src/columns'],
+  // Likewise, of Kinesis.
+  'src/kinesis': ['src/columns'],
+  // Who runs what, where no group hands it out.
+  'src/leases': [],
   'src/producer': ['src/avro', 'src/columns', 'src/topology', 'src/kafka', 'consumers'],
-  consumers: ['src/columns', 'src/kafka'],
-  sinks: ['src/columns', 'src/kafka'],
+  consumers: ['src/columns', 'src/kafka', 'src/kinesis', 'src/leases'],
+  sinks: ['src/columns', 'src/kafka', 'src/kinesis'],
 }
 const ANYBODY = new Set(['src/ports.ts', 'src/errors.ts'])
 
@@ -144,6 +148,8 @@ describe('the layers', () => {
       'consumers/recording/index.ts',
       'sinks/directory.ts',
       'consumers/kafka/index.ts',
+      'consumers/kinesis/index.ts',
+      'sinks/kinesis/index.ts',
       'consumers/registry/index.ts',
       'sinks/s3/index.ts',
       'sinks/topic/index.ts',
