@@ -1,5 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -32,6 +31,7 @@ import {
   LIVELY_MS,
   PARTITIONS,
 } from './kafka-loop/events.ts'
+import { away, pause, Workers } from './loop-workers.ts'
 
 /** How long the processes and servers are disturbed: three minutes with MILLRACE_LOOP_SECONDS=180. */
 const SECONDS = Number(process.env['MILLRACE_LOOP_SECONDS'] ?? 30)
@@ -90,7 +90,7 @@ it(`loses nothing and repeats nothing in ${SECONDS} s of disturbance`, {
   }
   console.log(`MILLRACE_LOOP_SEED=${SEED}`)
   const random = new Prng(SEED)
-  const workers = new Workers(random)
+  const workers = createWorkers(random)
   try {
     workers.start()
     const feed = new EventFeed()
@@ -98,7 +98,7 @@ it(`loses nothing and repeats nothing in ${SECONDS} s of disturbance`, {
     await disturb(random, workers, performance.now() + SECONDS * 1000)
     await feeding
     await workers.calm()
-    await workers.settled(feed)
+    await settled(workers, feed)
     await workers.stopAll()
     await verify(feed)
   } catch (error) {
@@ -198,144 +198,42 @@ class RawProducer {
 
 // ------------------------------------------------------------------------------------------- disturbance
 
-interface Worker {
-  readonly name: string
-  readonly child: ChildProcess
-  readonly log: string
-  ended: boolean
-  stopped: boolean
+function createWorkers(random: Prng): Workers {
+  return new Workers({
+    random,
+    script: fileURLToPath(new URL('./kafka-loop/worker.ts', import.meta.url)),
+    scratch,
+    max: WORKERS_MAX,
+    env: {
+      LOOP_BROKERS: broker.brokers,
+      LOOP_REGISTRY: registry.url,
+      LOOP_BUCKET: bucket,
+      AWS_ENDPOINT_URL_S3: store.endpoint,
+      AWS_REGION: store.region,
+      AWS_ACCESS_KEY_ID: store.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: store.secretAccessKey,
+    },
+    mayEndWith: MAY_END_WITH,
+  })
 }
 
-class Workers {
-  readonly #random: Prng
-  readonly #all: Worker[] = []
-
-  constructor(random: Prng) {
-    this.#random = random
-  }
-
-  get running(): readonly Worker[] {
-    return this.#all.filter(({ ended }) => !ended)
-  }
-
-  start(): void {
-    const name = `worker-${this.#all.length}`
-    const log = join(scratch, `${name}.log`)
-    const out = openSync(log, 'w')
-    const child = spawn(
-      process.execPath,
-      [fileURLToPath(new URL('./kafka-loop/worker.ts', import.meta.url))],
-      {
-        stdio: ['ignore', out, out],
-        env: {
-          ...process.env,
-          LOOP_BROKERS: broker.brokers,
-          LOOP_REGISTRY: registry.url,
-          LOOP_BUCKET: bucket,
-          AWS_ENDPOINT_URL_S3: store.endpoint,
-          AWS_REGION: store.region,
-          AWS_ACCESS_KEY_ID: store.accessKeyId,
-          AWS_SECRET_ACCESS_KEY: store.secretAccessKey,
-        },
-      },
-    )
-    const worker: Worker = { name, child, log, ended: false, stopped: false }
-    child.on('exit', () => (worker.ended = true))
-    this.#all.push(worker)
-  }
-
-  /** Something happens to one of them. */
-  disturb(): string {
-    const awake = this.running.filter(({ stopped }) => !stopped)
-    const asleep = this.running.filter(({ stopped }) => stopped)
-    const choices: (readonly [string, () => void])[] = []
-    const pick = (workers: readonly Worker[]): Worker => this.#random.pick([...workers])
-    if (this.running.length < WORKERS_MAX) choices.push(['start', () => this.start()])
-    if (awake.length > 0) {
-      choices.push(['kill', () => void pick(awake).child.kill('SIGKILL')])
-      choices.push(['terminate', () => void pick(awake).child.kill('SIGTERM')])
-      choices.push([
-        'sleep',
-        () => {
-          const worker = pick(awake)
-          worker.stopped = true
-          worker.child.kill('SIGSTOP')
-        },
-      ])
-    }
-    if (asleep.length > 0) choices.push(['wake', () => this.#wake(pick(asleep))])
-    const [what, act] = this.#random.pick(choices)
-    act()
-    return what
-  }
-
-  /** All wake up, and at least two run. */
-  async calm(): Promise<void> {
-    for (const worker of this.running) if (worker.stopped) this.#wake(worker)
-    while (this.running.length < 2) this.start()
-    await pause(500)
-  }
-
-  #wake(worker: Worker): void {
-    worker.stopped = false
-    worker.child.kill('SIGCONT')
-  }
-
-  /** Until the users' group shows that everything is published, and the results are there. */
-  async settled(feed: EventFeed): Promise<void> {
-    const client = new KafkaJs({ brokers: [broker.brokers], logLevel: logLevel.NOTHING })
-    const admin = client.admin()
-    await admin.connect()
-    const wanted = { counts: expectedCounts(feed.count).size, tens: expectedTens(feed.count).length }
-    const until = performance.now() + QUIET_SECONDS_MAX * 1000
-    try {
-      for (let state = 'nobody was asked'; ; ) {
-        // The broker may just have come back, and not know its groups yet.
-        state = await openWork(admin, wanted).catch((error: unknown) => String(error))
-        if (state === '') return
-        if (performance.now() > until) throw new Error(state)
-        if (this.running.length === 0) throw new Error('all workers have ended')
-        await pause(500)
-      }
-    } finally {
-      await admin.disconnect()
-    }
-  }
-
-  /** A graceful end, within its limit. */
-  async stopAll(): Promise<void> {
-    // What the last commit of gold needs after its results are in the topic.
-    for (const { child } of this.running) child.kill('SIGTERM')
-    for (const worker of this.#all) while (!worker.ended) await pause(50)
-    for (const { name, log } of this.#all) {
-      const text = readFileSync(log, 'utf8')
-      const failed = /FAILED (\w+)/.exec(text)?.[1] ?? ''
-      expect(['', ...MAY_END_WITH], `${name} ${failed}`).toContain(failed)
-    }
-  }
-
-  killAll(): void {
-    for (const { child } of this.running) child.kill('SIGKILL')
-  }
-
-  logs(): string {
-    return this.#all
-      .map(({ name, log }) => `--- ${name}\n${readFileSync(log, 'utf8').split('\n').slice(-60).join('\n')}`)
-      .join('\n')
+/** Until the users' group shows that everything is published, and the results are there. */
+async function settled(workers: Workers, feed: EventFeed): Promise<void> {
+  const client = new KafkaJs({ brokers: [broker.brokers], logLevel: logLevel.NOTHING })
+  const admin = client.admin()
+  await admin.connect()
+  const wanted = { counts: expectedCounts(feed.count).size, tens: expectedTens(feed.count).length }
+  try {
+    // The broker may just have come back, and not know its groups yet.
+    await workers.settled(QUIET_SECONDS_MAX, () => openWork(admin, wanted).catch(String))
+  } finally {
+    await admin.disconnect()
   }
 }
 
 /** Processes and servers at the same time: a worker may be killed while the broker is away. */
 async function disturb(random: Prng, workers: Workers, untilMs: number): Promise<void> {
-  await Promise.all([disturbWorkers(random.fork(), workers, untilMs), disturbServers(random.fork(), untilMs)])
-}
-
-async function disturbWorkers(random: Prng, workers: Workers, untilMs: number): Promise<void> {
-  for (;;) {
-    await pause(random.integer(500, 4_000))
-    if (performance.now() > untilMs) return
-    console.log(workers.disturb())
-  }
+  await Promise.all([workers.disturbUntil(untilMs, random.fork()), disturbServers(random.fork(), untilMs)])
 }
 
 /** Each in turn, so that a short loop has them all. */
@@ -388,18 +286,6 @@ async function tensInTable(): Promise<number> {
   } finally {
     await lake.store.close?.()
   }
-}
-
-async function away(server: { pause(): void; resume(): void }, forMs: number): Promise<void> {
-  server.pause()
-  await pause(forMs)
-  server.resume()
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms)
-  })
 }
 
 // ------------------------------------------------------------------------------------------- verification
