@@ -6,11 +6,12 @@
  * - KINESIS_ITERATOR_EXPIRED (retryable): an iterator older than five minutes; ask for another one.
  * - KINESIS_IN_USE (retryable): ResourceInUse: a consumer that is still being registered, a stream that is being changed, a shard that somebody else has subscribed to
  *   less than five seconds ago.
- * - KINESIS_UNAVAILABLE (retryable): no connection, a lost one, no answer in time, an internal failure, an answer that cannot be read.
+ * - KINESIS_UNAVAILABLE (retryable, unless nobody has ever answered at an address that does not exist or cannot be trusted): no connection, a lost one, no answer in time, an internal failure, an answer that cannot be read.
  * - KINESIS_CREDENTIALS (retryable where there were good ones before: they rotate): none found, expired, wrong.
  * - STREAM_NOT_FOUND: no such stream, consumer or shard.
  * - KINESIS_FORBIDDEN: AccessDenied; the advice names the IAM action.
  * - KINESIS_REFUSED: any other refusal (InvalidArgument, Validation): the message is that of Kinesis.
+ * - REGION_MISSING: neither an option, the environment nor a profile names one.
  */
 export interface KinesisApi {
   /** For people: 'Kinesis in eu-west-1', 'Kinesis at http://127.0.0.1:4567'. */
@@ -19,10 +20,11 @@ export interface KinesisApi {
   /** All shards that the stream still has, closed ones too, page by page. */
   listShards(stream: string): Promise<readonly ShardFacts[]>
   shardIterator(place: ShardPlace, start: ShardStart): Promise<string>
-  /** At most `recordsMax` (10,000) records, and 10 MB. */
+  /** At most `recordsMax` (10,000) records, and 10 MB. `place` is that of the iterator, for the messages of errors. */
   getRecords(
     iterator: string,
     recordsMax: number,
+    place?: ShardPlace,
   ): Promise<ShardAnswer & { readonly nextIterator: string | null }>
   /** At most 500 entries, 10 MB. The outcome of each, in their order. */
   putRecords(stream: string, entries: readonly PutEntry[]): Promise<readonly PutOutcome[]>
