@@ -120,8 +120,8 @@ export class ChainKeys {
     return `${this.#root}/_schemas/`
   }
 
-  /** The schema that records with this id were first read with. */
-  schema(id: number): string {
+  /** The schema that records with this id, or this UUID of a schema version, were first read with. */
+  schema(id: number | string): string {
     return `${this.schemaPrefix}${id}.json`
   }
 

@@ -134,13 +134,18 @@ export class PartitionTask implements StepReport {
    * batch must be known. Throws CIRCUIT_OPEN; the epoch is then lost, as it must be.
    */
   add(batch: RecordBatch, from: number, limits: EpochLimits): number {
-    const to = this.#rangeEnd(batch, from, limits)
+    const planned = this.#rangeEnd(batch, from, limits)
     this.#batch = batch
     this.#rangeFrom = from
+    if (this.#failed.length < planned - from) this.#failed = new Uint8Array(planned - from)
+    this.#failed.fill(0, 0, planned - from)
+    const to = this.#decoder.decode(batch, from, planned, limits.bytesMax, (letter) =>
+      this.#refuseRecord(letter),
+    )
     const count = to - from
-    if (this.#failed.length < count) this.#failed = new Uint8Array(count)
-    this.#failed.fill(0, 0, count)
-    this.#decoder.decode(batch, from, to, (letter) => this.#refuseRecord(letter))
+    // Compressed bodies come to more than what lies in the batch: memory is what the limit is about.
+    this.#bytes += this.#decoder.inflatedBytes
+    for (let i = to; i < planned; i++) this.#bytes -= valueBytes(batch, i)
     this.#unstored.add(this.#decoder.frame, batch)
     this.#judge.judge(this.#decoder.frame, batch, this.#flow.timed, this)
     this.#flow.run(this, (name, rows) => countUp(this.#counts.late, name, rows))
@@ -231,7 +236,7 @@ export class PartitionTask implements StepReport {
     const last = Math.min(batch.count, from + limits.rowsMax - this.#records)
     let to = from
     while (to < last && this.bytes < limits.bytesMax) {
-      this.#bytes += Math.max(0, batch.valueEnd[to]! - batch.valueStart[to]!)
+      this.#bytes += valueBytes(batch, to)
       to++
     }
     return to
@@ -278,6 +283,10 @@ export class PartitionTask implements StepReport {
       totals: this.#counts.toTotals(),
     }
   }
+}
+
+function valueBytes(batch: RecordBatch, record: number): number {
+  return Math.max(0, batch.valueEnd[record]! - batch.valueStart[record]!)
 }
 
 /** A `_processed_at` column: the last field of a shape, the same for all rows of the epoch. */

@@ -1,4 +1,4 @@
-import type { Column } from '../columns/column.ts'
+import type { BinaryColumn, Column } from '../columns/column.ts'
 import { setValid } from '../columns/column.ts'
 import type { Field } from '../columns/column-type.ts'
 import {
@@ -11,8 +11,15 @@ import {
   listColumn,
   setInt64,
 } from '../columns/write.ts'
+import { GLUE_UUID_AT, glueUuidAt } from '../columns/glue-frame.ts'
+import { decodeUtf8 } from '../columns/utf8.ts'
+import { writeUuid } from '../avro/wire.ts'
 import { assert } from '../errors.ts'
-import type { RecordBatch } from '../ports.ts'
+import type { Header, RecordBatch } from '../ports.ts'
+import { isVersion } from './writer-schemas.ts'
+
+/** Where bronze and the dead letters have the UUID of the schema version with which a record was written, as text. */
+export const SCHEMA_VERSION_HEADER = 'glue.schema_version_id'
 
 /** What bronze and the dead letters say of the record that a row came from. */
 export function recordFields(topics: readonly string[]): readonly Field[] {
@@ -53,7 +60,10 @@ export interface RecordOrigin {
 
 export const RECORD_COLUMN_COUNT = 8
 
-/** Appends the record columns for many rows: row i is of record records[i] of the batch, i < count. */
+/**
+ * Appends the record columns for many rows: row i is of record records[i] of the batch, i < count. `schemaIds` are the numbers of the
+ * records' frames, by record.
+ */
 export function appendRecordColumns(
   columns: readonly Column[],
   batch: RecordBatch,
@@ -74,7 +84,7 @@ export function appendRecordColumns(
   fillInt64(columns[3]!, batch.timestampsMs, records, count)
   appendKeys(columns[4]!, batch, records, count)
   appendSchemaIds(columns[5]!, records, schemaIds, count)
-  appendHeaders(columns[6]!, batch, records, count)
+  appendHeaders(columns[6]!, batch, records, schemaIds, count)
   fillInt64(columns[7]!, batch.arrivalsMs, records, count)
 }
 
@@ -110,14 +120,22 @@ function appendSchemaIds(column: Column, records: Int32Array, schemaIds: Int32Ar
   target.length += count
 }
 
-function appendHeaders(column: Column, batch: RecordBatch, records: Int32Array, count: number): void {
+function appendHeaders(
+  column: Column,
+  batch: RecordBatch,
+  records: Int32Array,
+  schemaIds: Int32Array,
+  count: number,
+): void {
   const target = listColumn(column)
   const struct = target.element
   assert(struct.storage === 'struct', 'headers are a list of records')
   const keys = binaryColumn(struct.children[0]!)
   const values = binaryColumn(struct.children[1]!)
   for (let i = 0; i < count; i++) {
-    const headers = batch.headers === null ? null : batch.headers[records[i]!]!
+    const record = records[i]!
+    const headers = batch.headers === null ? null : batch.headers[record]!
+    const hasVersion = isVersion(schemaIds[record]!)
     for (const header of headers ?? []) {
       struct.reserve(struct.length + 1)
       appendText(keys, header.key)
@@ -128,8 +146,32 @@ function appendHeaders(column: Column, batch: RecordBatch, records: Int32Array, 
       }
       struct.length++
     }
+    if (hasVersion && !saysVersion(headers, batch, record)) {
+      struct.reserve(struct.length + 1)
+      appendText(keys, SCHEMA_VERSION_HEADER)
+      appendVersion(values, batch, record)
+      struct.length++
+    }
     const row = target.length++
     target.offsets[row + 1] = struct.length
-    setValid(target, row, headers !== null)
+    setValid(target, row, headers !== null || hasVersion)
   }
+}
+
+/** A dead letter that is read again has the header from the first time. */
+function saysVersion(headers: readonly Header[] | null, batch: RecordBatch, record: number): boolean {
+  const header = headers?.findLast(({ key }) => key === SCHEMA_VERSION_HEADER)
+  if (header === undefined || header.value === null) return false
+  return decodeUtf8(header.value) === glueUuidAt(batch.arena, batch.valueStart[record]!)
+}
+
+const UUID_CHARACTERS = 36
+
+function appendVersion(column: BinaryColumn, { arena, valueStart }: RecordBatch, record: number): void {
+  column.reserve(column.length + 1)
+  const at = column.offsets[column.length]!
+  column.reserveData(at + UUID_CHARACTERS)
+  writeUuid(arena, valueStart[record]! + GLUE_UUID_AT, column.data, at)
+  column.offsets[++column.length] = at + UUID_CHARACTERS
+  setValid(column, column.length - 1, true)
 }

@@ -1,8 +1,10 @@
 import { compileDecoder, type RecordDecoder } from '../avro/decoder.ts'
 import { type AvroType, parseAvroSchema } from '../avro/schema-model.ts'
-import { messageOf, PipelineError } from '../errors.ts'
+import { GLUE_FIRST_BYTE, GLUE_UUID_AT, glueUuidAt, isGlueFrame } from '../columns/glue-frame.ts'
+import { assert, messageOf, PipelineError } from '../errors.ts'
 import type { RecordBatch } from '../ports.ts'
 import type { DeadLetterReason } from './dead-letter.ts'
+import { SchemaVersions } from './schema-versions.ts'
 
 /** What the registry's answer for a schema id comes to. */
 export type WriterSchema =
@@ -12,13 +14,30 @@ export type WriterSchema =
 /** A Confluent frame: a zero byte, then the schema id as a big-endian int32. */
 export const FRAME_BYTES = 5
 
-/** The schema id in the frame of record i, a positive int32; below zero where there is no frame, or no such id in it. */
-export function schemaIdOf(batch: RecordBatch, index: number): number {
-  const start = batch.valueStart[index]!
-  if (batch.valueEnd[index]! - start < FRAME_BYTES) return -1
-  const arena = batch.arena
-  if (arena[start] !== 0) return -1
-  return (arena[start + 1]! << 24) | (arena[start + 2]! << 16) | (arena[start + 3]! << 8) | arena[start + 4]!
+/** What a frame names: Confluent's schema id, or the UUID of a schema version of the AWS Glue Schema Registry, as text. */
+export type SchemaId = number | string
+
+/**
+ * What the frame of a record comes to, as one number: a schema id of Confluent's, from 0 on; NO_FRAME; and below that the schema versions of Glue, of which
+ * UNKNOWN_VERSION are those that no registry is known to have.
+ */
+export const NO_FRAME = -1
+export const UNKNOWN_VERSION = -2
+const FIRST_VERSION = -3
+
+/** True where the frame of such a number is that of Glue. */
+export function isVersion(frame: number): boolean {
+  return frame < NO_FRAME
+}
+
+/** Takes apart a body that zlib's format wraps: its bytes, or why they cannot be had. */
+export type Inflate = (body: Uint8Array) => Uint8Array | string
+
+export interface WriterSchemasOptions {
+  /** Who decodes has it. */
+  readonly inflate?: Inflate
+  /** False where no registry can be asked for schema versions. Default: true. */
+  readonly knowsVersions?: boolean
 }
 
 /** Records that begin with a zero byte by chance have an id each. Beyond so many the oldest are forgotten, and asked for again. */
@@ -30,10 +49,19 @@ export class WriterSchemas {
   readonly #known = new Map<number, WriterSchema>()
   /** What the registry did not have when it was asked last. */
   readonly #unknown = new Set<number>()
+  readonly #versions = new SchemaVersions()
+  readonly #options: WriterSchemasOptions
   #own: RecordDecoder | null = null
 
-  constructor(reader: AvroType) {
+  constructor(reader: AvroType, options: WriterSchemasOptions = {}) {
     this.#reader = reader
+    this.#options = options
+  }
+
+  get inflate(): Inflate {
+    const { inflate } = this.#options
+    assert(inflate !== undefined, 'who decodes compressed bodies gives a function that takes them apart')
+    return inflate
   }
 
   /** Reads what is written in the program's own schema. */
@@ -42,31 +70,54 @@ export class WriterSchemas {
     return this.#own
   }
 
-  get(id: number): WriterSchema | undefined {
+  get(id: SchemaId): WriterSchema | undefined {
+    if (typeof id === 'string') return this.#versions.get(id) ?? this.#unknownVersion(id)
     return this.#known.get(id) ?? (this.#unknown.has(id) ? unknownSchema(id) : undefined)
+  }
+
+  /** The number of the frame of record i. */
+  frameOf({ arena, valueStart, valueEnd }: RecordBatch, index: number): number {
+    const start = valueStart[index]!
+    const end = valueEnd[index]!
+    if (end - start < FRAME_BYTES) return NO_FRAME
+    const first = arena[start]
+    if (first === 0) return Math.max(NO_FRAME, confluentIdAt(arena, start))
+    if (first !== GLUE_FIRST_BYTE || !isGlueFrame(arena, start, end)) return NO_FRAME
+    const version = this.#versions.indexOf(arena, start + GLUE_UUID_AT)
+    return version < 0 ? UNKNOWN_VERSION : FIRST_VERSION - version
+  }
+
+  /** The schema of record i, whose frame is one of Glue with this number. */
+  versionOf(frame: number, { arena, valueStart }: RecordBatch, index: number): WriterSchema {
+    if (frame !== UNKNOWN_VERSION) return this.#versions.at(FIRST_VERSION - frame)
+    return this.#unknownVersion(glueUuidAt(arena, valueStart[index]!))
   }
 
   /**
    * The ids in a batch that have to be asked for before it can be decoded. What the registry did not have it may have by now: each
    * batch asks again, and the registry says how often that is worth a request.
    */
-  missingIn(batch: RecordBatch): readonly number[] {
-    const missing = new Set<number>()
-    let last = -1
+  missingIn(batch: RecordBatch): readonly SchemaId[] {
+    const missing = new Set<SchemaId>()
+    let last = NO_FRAME
     for (let i = 0; i < batch.count; i++) {
       if (batch.history?.isStored[i] === 1) continue
-      const id = schemaIdOf(batch, i)
-      if (id === last || id < 0) continue
-      last = id
-      const known = this.#known.get(id)
-      if (known === undefined || (known.kind === 'refused' && known.reason === 'unknown-schema'))
-        missing.add(id)
+      const frame = this.frameOf(batch, i)
+      if (frame === NO_FRAME || (frame === last && frame !== UNKNOWN_VERSION)) continue
+      last = frame
+      if (frame === UNKNOWN_VERSION) {
+        if (this.#knowsVersions) missing.add(glueUuidAt(batch.arena, batch.valueStart[i]!))
+      } else if (!isVersion(frame) && !this.#known.has(frame)) missing.add(frame)
     }
     return [...missing]
   }
 
   /** Takes the registry's answer: JSON text, or null where it has no such schema. */
-  learn(id: number, json: string | null): void {
+  learn(id: SchemaId, json: string | null): void {
+    if (typeof id === 'string') {
+      if (json !== null) this.#versions.set(id, this.#resolve(id, json))
+      return
+    }
     this.#unknown.delete(id)
     if (json !== null) this.#known.set(id, this.#resolve(id, json))
     else {
@@ -75,21 +126,42 @@ export class WriterSchemas {
     }
   }
 
-  #resolve(id: number, json: string): WriterSchema {
+  get #knowsVersions(): boolean {
+    return this.#options.knowsVersions !== false
+  }
+
+  #unknownVersion(uuid: string): WriterSchema {
+    const message = this.#knowsVersions
+      ? `the registry has no schema version ${uuid}`
+      : `the frame names the schema version ${uuid} of the AWS Glue Schema Registry, and no such registry is named: registries(…, glueRegistry({ region }))`
+    return { kind: 'refused', reason: 'unknown-schema', message }
+  }
+
+  #resolve(id: SchemaId, json: string): WriterSchema {
     try {
       const parsed: unknown = JSON.parse(json)
       const other = otherKind(parsed)
       if (other !== null) {
-        const message = `schema ${id} is a ${other} schema; only Avro can be read`
+        const message = `${schemaName(id)} is a ${other} schema; only Avro can be read`
         return { kind: 'refused', reason: 'incompatible-schema', message }
       }
       const writer = parseAvroSchema(parsed)
       return { kind: 'decoder', decoder: compileDecoder(writer, this.#reader) }
     } catch (error) {
       if (!(error instanceof PipelineError) && !(error instanceof SyntaxError)) throw error
-      return { kind: 'refused', reason: 'incompatible-schema', message: `schema ${id}: ${messageOf(error)}` }
+      return { kind: 'refused', reason: 'incompatible-schema', message: `${schemaName(id)}: ${messageOf(error)}` }
     }
   }
+}
+
+/** Below zero where no registry gives such an id. */
+function confluentIdAt(arena: Uint8Array, start: number): number {
+  return (arena[start + 1]! << 24) | (arena[start + 2]! << 16) | (arena[start + 3]! << 8) | arena[start + 4]!
+}
+
+/** 'schema 7' */
+export function schemaName(id: SchemaId): string {
+  return typeof id === 'number' ? `schema ${id}` : `schema version ${id}`
 }
 
 function unknownSchema(id: number): WriterSchema {

@@ -1,7 +1,7 @@
 import { partKey } from '../checkpoint/keys.ts'
 import type { PartitionWork } from '../checkpoint/record.ts'
 import { type KeyedOutput, PartitionTask } from '../engine/partition-task.ts'
-import type { WriterSchemas } from '../engine/writer-schemas.ts'
+import { schemaName, type WriterSchemas } from '../engine/writer-schemas.ts'
 import { assert } from '../errors.ts'
 import type { PartitionReader, ReadResult, RecordBatch, SourcePartition } from '../ports.ts'
 import type { FlushLimits, RunBindings } from './bindings.ts'
@@ -10,6 +10,7 @@ import { EpochCommitter } from './epoch-committer.ts'
 import { deadLetterMessages, partitionTables, tablesOnly } from './outputs.ts'
 import { isRetryable, retrying } from './retry.ts'
 import type { RunState } from './run-state.ts'
+import { schemaOf } from './schema-memory.ts'
 import type { Ownership } from './ownership.ts'
 import { StopScope } from './stop-scope.ts'
 import { encodeLines, encodeParts, readLines, stageLines } from './staged-lines.ts'
@@ -234,9 +235,8 @@ export class PartitionDriver {
   async #learnSchemas(batch: RecordBatch): Promise<void> {
     const { schemas, bindings, context } = this.#options
     for (const id of schemas.missingIn(batch)) {
-      const json = await retrying(context.retry, `schema ${id} from ${bindings.registry.description}`, () =>
-        bindings.registry.schemaById(id),
-      )
+      const what = `${schemaName(id)} from ${bindings.registry.description}`
+      const json = await retrying(context.retry, what, () => schemaOf(bindings.registry, id))
       schemas.learn(id, json)
     }
   }

@@ -14,6 +14,7 @@ import { totalsIfFinished } from './finished.ts'
 import { GroupRun } from './group-run.ts'
 import type { IncarnationHistory } from './history.ts'
 import { HistorySource } from './history-source.ts'
+import { inflate } from './inflate.ts'
 import { resolveIncarnation } from './incarnation.ts'
 import { openPublishers } from './open-publishers.ts'
 import { OwnershipLost } from './ownership.ts'
@@ -198,7 +199,10 @@ class PipelineRun {
       context,
       bindings: { ...this.#bindings, source: this.#sourceOf(context, schema) },
       topics: topicsOf(partitions),
-      schemas: new WriterSchemas(schema),
+      schemas: new WriterSchemas(schema, {
+        inflate,
+        knowsVersions: this.#bindings.registry.schemaByUuid !== undefined,
+      }),
       state: this.#state,
       membership,
     })
