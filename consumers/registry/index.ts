@@ -1,4 +1,6 @@
 export { type ConfluentRegistry, type ConfluentRegistryOptions, confluentRegistry } from './confluent.ts'
 export { directoryRegistry } from './directory.ts'
 export { writableDirectoryRegistry } from './writable-directory.ts'
+export { type GlueRegistryOptions, glueRegistry } from './glue.ts'
+export { registries, type UuidRegistry } from './registries.ts'
 export type { RegistryAuth, RegistryTls } from './registry-http.ts'

@@ -13,27 +13,27 @@ const IDS_MAX = 10_000
 const VAIN_WAITS_MAX = 3
 
 /**
- * The ids that a registry does not have. An id may be unknown for a moment only, because the registry's followers lag; and it may
+ * The ids, or UUIDs, that a registry does not have. An id may be unknown for a moment only, because the registry's followers lag; and it may
  * be registered later. But records that begin with a zero byte by chance have ids too, as many as there are records: to wait for each of
  * them would stop the stream.
  */
 export class UnknownIds {
   readonly #options: UnknownIdsOptions
   /** Until when an id counts as unknown, by the monotonic clock. In the order in which they were found. */
-  readonly #untilMs = new Map<number, number>()
+  readonly #untilMs = new Map<number | string, number>()
   #vainWaits = 0
 
   constructor(options: UnknownIdsOptions) {
     this.#options = options
   }
 
-  has(id: number): boolean {
+  has(id: number | string): boolean {
     const untilMs = this.#untilMs.get(id)
     return untilMs !== undefined && performance.now() < untilMs
   }
 
   /** What `ask` gives; null only where it gave null until the wait was over. */
-  async confirm<T>(id: number, ask: () => Promise<T | null>): Promise<T | null> {
+  async confirm<T>(id: number | string, ask: () => Promise<T | null>): Promise<T | null> {
     const { afterMs, forMs } = this.#options
     const startMs = performance.now()
     // An id that was waited for once is not waited for again.

@@ -3,7 +3,7 @@ import { link, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf, PipelineError } from '../../src/errors.ts'
 import type { SchemaRegistry } from '../../src/ports.ts'
-import { directoryRegistry } from './directory.ts'
+import { directoryRegistry, idIn } from './directory.ts'
 
 /** Somebody else may take a number just before us, but not for ever. */
 const TRIES_MAX = 1_000
@@ -46,9 +46,9 @@ async function register(path: string, schema: string): Promise<number> {
 async function idsBySchema(path: string): Promise<ReadonlyMap<string, number>> {
   const ids = new Map<string, number>()
   for (const name of await readdir(path)) {
-    const id = /^(\d+)\b.*\.avsc$/.exec(name)?.[1]
-    if (id === undefined) continue
-    ids.set(JSON.stringify(JSON.parse(await readFile(join(path, name), 'utf8'))), Number(id))
+    const id = idIn(name)
+    if (typeof id !== 'number') continue
+    ids.set(JSON.stringify(JSON.parse(await readFile(join(path, name), 'utf8'))), id)
   }
   return ids
 }
