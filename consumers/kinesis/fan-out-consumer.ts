@@ -12,8 +12,10 @@ export interface FanOutConsumerOptions {
   readonly log: Log
 }
 
-/** Five registrations that are under way at once are one too many as well, for some seconds: only what lasts is a stream that is full. */
+/** Six registrations under way at once are one too many as well, for some seconds: only what lasts is a stream that is full. */
 const FULL_AFTER_MS = 60_000
+/** Mostly it takes five seconds. */
+const SLOW_AFTER_MS = 30_000
 /** All shards of a source ask, and one request answers all. */
 const RETRY_MS = 2_000
 
@@ -26,7 +28,8 @@ export class FanOutConsumer {
   #registration: Promise<ConsumerFacts> | null = null
   #current: ConsumerFacts | null = null
   #failed: { readonly error: unknown; readonly retryAtMs: number } | null = null
-  #fullSinceMs: number | null = null
+  /** When the first of the tries began of which none has succeeded. */
+  #tryingSinceMs: number | null = null
 
   constructor(options: FanOutConsumerOptions) {
     this.#options = options
@@ -54,36 +57,48 @@ export class FanOutConsumer {
 
   async #register(): Promise<ConsumerFacts> {
     const { api, stream, name, clock, log } = this.#options
+    const done = new AbortController()
+    this.#tryingSinceMs ??= clock.nowMs()
+    void this.#warnWhereSlow(done.signal)
     try {
       const consumer = await api.registerConsumer(await stream(), name)
-      log.info({ consumer: consumer.name, arn: consumer.arn }, 'reading with enhanced fan-out')
+      log.info({ consumer: name, arn: consumer.arn }, 'reading with enhanced fan-out')
       this.#current = consumer
       this.#failed = null
-      this.#fullSinceMs = null
+      this.#tryingSinceMs = null
       return consumer
     } catch (thrown) {
-      const error = this.#isFull(thrown) ? consumersFull(name, thrown) : thrown
-      this.#failed = { error, retryAtMs: clock.nowMs() + RETRY_MS }
+      const nowMs = clock.nowMs()
+      const isThrottled = thrown instanceof PipelineError && thrown.code === 'KINESIS_THROTTLED'
+      if (!isThrottled) this.#tryingSinceMs = null
+      const isFull = isThrottled && nowMs - (this.#tryingSinceMs ?? nowMs) >= FULL_AFTER_MS
+      const error = isFull ? consumersFull(name, thrown) : thrown
+      this.#failed = { error, retryAtMs: nowMs + RETRY_MS }
       throw error
+    } finally {
+      done.abort()
     }
   }
 
-  #isFull(error: unknown): boolean {
-    const nowMs = this.#options.clock.nowMs()
-    const isThrottled = error instanceof PipelineError && error.code === 'KINESIS_THROTTLED'
-    this.#fullSinceMs = isThrottled ? (this.#fullSinceMs ?? nowMs) : null
-    return this.#fullSinceMs !== null && nowMs - this.#fullSinceMs >= FULL_AFTER_MS
+  /** Who registers waits, and tries again, for minutes. */
+  async #warnWhereSlow(done: AbortSignal): Promise<void> {
+    const { clock, log, name } = this.#options
+    await clock.sleep(SLOW_AFTER_MS, done)
+    if (done.aborted) return
+    log.warn(
+      { consumer: name, advice: FULL_ADVICE },
+      'the consumer of enhanced fan-out is still being registered',
+    )
   }
 }
+
+const FULL_ADVICE =
+  'A stream has 20 registered consumers at most (50 with On-demand Advantage). `aws kinesis list-stream-consumers --stream-arn …` lists them, `aws kinesis deregister-stream-consumer` removes one that nobody uses. Or read without fanOut.'
 
 function consumersFull(name: string, cause: unknown): PipelineError {
   return new PipelineError(
     'KINESIS_CONSUMERS_FULL',
     `consumer ${name} cannot be registered: the stream has as many registered consumers as it may have`,
-    {
-      cause,
-      advice:
-        'A stream has 20 registered consumers at most (50 with On-demand Advantage). `aws kinesis list-stream-consumers --stream-arn …` lists them, `aws kinesis deregister-stream-consumer` removes one that nobody uses. Or read without fanOut.',
-    },
+    { cause, advice: FULL_ADVICE },
   )
 }

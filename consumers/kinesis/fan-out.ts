@@ -1,0 +1,280 @@
+import { messageOf, PipelineError } from '../../src/errors.ts'
+import type { ConsumerFacts, KinesisApi, ShardAnswer, ShardStart, WireRecord } from '../../src/kinesis/api.ts'
+import type { FanOutConsumer } from './fan-out-consumer.ts'
+import type { ShardFetch, ShardTarget } from './shard-fetch.ts'
+import { type OutageWorld, ShardOutage } from './shard-outage.ts'
+
+export interface FanOutOptions extends OutageWorld {
+  readonly api: Pick<KinesisApi, 'subscribe' | 'listShards'>
+  readonly consumer: Pick<FanOutConsumer, 'facts' | 'isReplaced'>
+  readonly times?: Partial<FanOutTimes>
+}
+
+/** In milliseconds. */
+export interface FanOutTimes {
+  /** Kinesis takes one call a second for each shard of a consumer. */
+  readonly callGapMs: number
+  /** So long after a subscription has begun nobody else gets the shard. */
+  readonly heldMs: number
+  /** Kinesis sends something every five seconds, if only to say that there is nothing. */
+  readonly silenceMs: number
+  readonly retryMsMin: number
+  readonly retryMsMax: number
+}
+
+const FAN_OUT_TIMES: FanOutTimes = {
+  callGapMs: 1_000,
+  heldMs: 5_000,
+  silenceMs: 20_000,
+  retryMsMin: 200,
+  retryMsMax: 10_000,
+}
+
+/**
+ * Reads a shard by enhanced fan-out: one subscription after the other, each from where the one before came to. Kinesis ends them after five minutes; connections are lost;
+ * others take the shard. None of that loses a record or gives one twice: only what was accepted counts.
+ */
+export function fanOut(options: FanOutOptions): ShardFetch {
+  return (target) => new Subscriber(options, target).run()
+}
+
+/** Of subscriptions to one shard without a regular end: nobody takes over that often who is not there to stay. */
+const TAKEN_OVER_WARN = 3
+
+class Subscriber {
+  readonly #options: FanOutOptions
+  readonly #times: FanOutTimes
+  readonly #target: ShardTarget
+  readonly #outage: ShardOutage
+  /** Also behind answers without records. */
+  #continuation: string | null = null
+  /** Of the last record that was accepted, or stands before the start. */
+  #lastSequenceNumber: string | null
+  #calledMs = Number.NEGATIVE_INFINITY
+  #begunMs = Number.NEGATIVE_INFINITY
+  /** Of those that had an event. */
+  #subscriptions = 0
+  #timesTakenOver = 0
+
+  constructor(options: FanOutOptions, target: ShardTarget) {
+    this.#options = options
+    this.#times = { ...FAN_OUT_TIMES, ...options.times }
+    this.#target = target
+    this.#outage = new ShardOutage(options, target.place.shardId)
+    this.#lastSequenceNumber = target.start.kind === 'after' ? target.start.sequenceNumber : null
+  }
+
+  async run(): Promise<void> {
+    const { signal } = this.#target
+    while (!signal.aborted) {
+      const continuation = this.#usefulContinuation
+      const subscription: Subscription = { consumer: null, continuation, events: 0 }
+      try {
+        if ((await this.#subscribe(subscription)) === 'shard-ended') return
+        this.#timesTakenOver = 0
+      } catch (error) {
+        if (signal.aborted) return
+        const fault = await this.#mendAtOnce(subscription, error)
+        if (fault === null) continue
+        if (!fault.retryable) return this.#target.fail(fault)
+        await this.#wait(this.#interrupted(subscription, fault))
+      }
+    }
+  }
+
+  /** Resolves when the subscription has come to its end, or nobody reads any more. */
+  async #subscribe(subscription: Subscription): Promise<'shard-ended' | 'subscription-ended'> {
+    const { api, consumer, clock } = this.#options
+    const { place, signal } = this.#target
+    await this.#target.room()
+    subscription.consumer = await whileRead(signal, consumer.facts())
+    const { callGapMs, heldMs } = this.#times
+    await this.#wait(Math.max(this.#calledMs + callGapMs, this.#begunMs + heldMs) - clock.nowMs())
+    if (signal.aborted || subscription.consumer === null) return 'subscription-ended'
+
+    this.#calledMs = clock.nowMs()
+    const release = new AbortController()
+    const letGo = (): void => release.abort('not read any more')
+    signal.addEventListener('abort', letGo)
+    const { consumer: reader, continuation } = subscription
+    const start: ShardStart =
+      continuation === null ? this.#target.start : { kind: 'after', sequenceNumber: continuation }
+    const stream = api.subscribe(reader, place.shardId, start, release.signal)
+    const events = stream[Symbol.asyncIterator]()
+    try {
+      for (;;) {
+        const event = await this.#next(events)
+        if (signal.aborted) return 'subscription-ended'
+        if (event === null) {
+          if (subscription.events > 0) return 'subscription-ended'
+          throw unavailable(`the subscription to ${place.shardId} has ended before it began`)
+        }
+        if (subscription.events++ === 0) this.#begun()
+        if (await this.#accept(event)) return 'shard-ended'
+        // What is not taken stays on the wire. Kinesis holds back what follows, and may end the subscription meanwhile: the next one goes on here.
+        await this.#target.room()
+      }
+    } finally {
+      signal.removeEventListener('abort', letGo)
+      letGo()
+      void events.return?.().catch(() => {})
+    }
+  }
+
+  /** Null at the end. Only who waits can tell silence from a reader that is slow. */
+  async #next(events: AsyncIterator<SubscriptionEvent>): Promise<SubscriptionEvent | null> {
+    const { silenceMs } = this.#times
+    const answered = new AbortController()
+    const next = events.next()
+    // Nobody waits for it after a silence.
+    next.catch(() => {})
+    try {
+      const silence = this.#options.clock.sleep(silenceMs, answered.signal).then(() => null)
+      const result = await Promise.race([next, silence])
+      if (result === null) {
+        throw unavailable(
+          `no event of ${this.#target.place.shardId} has come for ${silenceMs / 1000} seconds`,
+        )
+      }
+      return result.done === true ? null : result.value
+    } finally {
+      answered.abort('answered')
+    }
+  }
+
+  #begun(): void {
+    this.#begunMs = this.#options.clock.nowMs()
+    if (this.#subscriptions++ > 0) this.#options.counts.add('resubscriptions')
+  }
+
+  /** True where the shard has ended with it. */
+  async #accept({ records, millisBehindLatest, children, ...event }: SubscriptionEvent): Promise<boolean> {
+    if (children !== null && children.length === 0) await this.#checkClosed()
+    const unread = this.#unread(records)
+    this.#target.accept({ records: unread, millisBehindLatest, children })
+    this.#lastSequenceNumber = unread.at(-1)?.sequenceNumber ?? this.#lastSequenceNumber
+    this.#continuation = event.continuationSequenceNumber ?? this.#continuation
+    this.#outage.end()
+    return children !== null
+  }
+
+  /** Without those that were accepted before: a server may take AFTER for AT. */
+  #unread(records: readonly WireRecord[]): readonly WireRecord[] {
+    const last = this.#lastSequenceNumber
+    if (last === null) return records
+    const first = records.findIndex(({ sequenceNumber }) => isBehind(sequenceNumber, last))
+    return first === 0 ? records : first < 0 ? [] : records.slice(first)
+  }
+
+  /** An end without children is strange enough to ask again: a shard that is called ended is never read again. */
+  async #checkClosed(): Promise<void> {
+    const { stream, shardId } = this.#target.place
+    const shards = await this.#options.api.listShards(stream)
+    const shard = shards.find((known) => known.shardId === shardId)
+    if (shard?.isClosed === false) {
+      throw unavailable(`an event says that ${shardId} has ended, and the shard is open`)
+    }
+  }
+
+  /** What Kinesis calls the place of the last event, which may have had no record. Null where what was accepted is further. */
+  get #usefulContinuation(): string | null {
+    const { start } = this.#target
+    const continuation = this.#continuation
+    if (continuation === null || !('sequenceNumber' in start)) return continuation
+    return isBehind(continuation, start.sequenceNumber) ? continuation : null
+  }
+
+  /** Null where the next try is another one: from another place, or with another registration of the consumer. */
+  async #mendAtOnce(
+    { consumer, continuation, events }: Subscription,
+    error: unknown,
+  ): Promise<PipelineError | null> {
+    const fault = asFault(error)
+    const { place, signal, start } = this.#target
+    const isMissing = fault.code === 'STREAM_NOT_FOUND'
+    if (isMissing && consumer !== null) {
+      try {
+        if ((await whileRead(signal, this.#options.consumer.isReplaced(consumer))) === true) {
+          this.#options.log.warn(
+            { consumer: consumer.name },
+            'the consumer of enhanced fan-out was removed while it was read with; it is registered again',
+          )
+          return null
+        }
+      } catch (other) {
+        return asFault(other)
+      }
+    }
+    const isRefused = events === 0 && (isMissing || fault.code === 'KINESIS_REFUSED')
+    if (!isRefused || continuation === null || start.kind === 'latest') return fault
+    this.#options.log.info(
+      { shard: place.shardId, error: fault.message },
+      'the continuation of a subscription was refused: going on behind the last record',
+    )
+    this.#continuation = null
+    return null
+  }
+
+  /** Counts, tells, and says how long to wait. */
+  #interrupted({ consumer, events }: Subscription, fault: PipelineError): number {
+    this.#outage.add(fault)
+    const { retryMsMin, retryMsMax, heldMs } = this.#times
+    if (fault.code !== 'KINESIS_IN_USE') return this.#outage.delayMs(retryMsMin, retryMsMax)
+    if (events === 0) return this.#outage.delayMs(Math.min(1_000, heldMs), heldMs)
+    // Somebody else has subscribed: a zombie, or its successor. Who comes back sooner than the other may be refused takes nothing.
+    if (++this.#timesTakenOver === TAKEN_OVER_WARN) {
+      this.#options.log.warn(
+        {
+          shard: this.#target.place.shardId,
+          consumer: consumer?.name,
+          advice:
+            'Each pipeline needs a consumer name of its own. Two processes of one pipeline do so for some seconds only, where one of them has lost its lease and does not know yet.',
+        },
+        'somebody else subscribes to the same shard with the same consumer, again and again',
+      )
+    }
+    return heldMs + this.#outage.delayMs(heldMs, heldMs)
+  }
+
+  async #wait(ms: number): Promise<void> {
+    if (ms > 0) await this.#options.clock.sleep(ms, this.#target.signal)
+  }
+}
+
+interface Subscription {
+  consumer: ConsumerFacts | null
+  /** Where it begins; null: at the target's start. */
+  readonly continuation: string | null
+  /** That have come. */
+  events: number
+}
+
+type SubscriptionEvent = ShardAnswer & { readonly continuationSequenceNumber: string | null }
+
+/** Sequence numbers of a shard grow; they are decimal, of 56 digits mostly. */
+function isBehind(sequenceNumber: string, other: string): boolean {
+  return sequenceNumber.length === other.length
+    ? sequenceNumber > other
+    : sequenceNumber.length > other.length
+}
+
+function unavailable(message: string): PipelineError {
+  return new PipelineError('KINESIS_UNAVAILABLE', message, { retryable: true })
+}
+
+function asFault(error: unknown): PipelineError {
+  return error instanceof PipelineError
+    ? error
+    : new PipelineError('KINESIS_FAILED', `cannot read: ${messageOf(error)}`, { cause: error })
+}
+
+/** Null where the signal aborts first. */
+function whileRead<Value>(signal: AbortSignal, promise: Promise<Value>): Promise<Value | null> {
+  promise.catch(() => {})
+  return new Promise((resolve, reject) => {
+    const stop = (): void => resolve(null)
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+  })
+}
