@@ -1,10 +1,12 @@
+import { inflateSync } from 'node:zlib'
+import { GLUE_FRAME_BYTES, isGlueBodyCompressed } from '../../src/columns/glue-frame.ts'
 import { messageOf } from '../../src/errors.ts'
 import type { SchemaRegistry } from '../../src/ports.ts'
 import { type AvroCodec, avroCodec } from './avsc.ts'
 import { RecordingFile } from './container.ts'
 import { toJson } from './json-value.ts'
 import type { RawRecord } from './raw-record.ts'
-import { framedSchemaId } from './recording-summary.ts'
+import { framedSchema } from './recording-summary.ts'
 import { visitRecords } from './scan.ts'
 import { type Shape, shapeOf } from './value-shape.ts'
 
@@ -20,6 +22,8 @@ export interface ShownRecord {
   readonly valueBytes: number | null
   /** The id of a Confluent frame. */
   readonly schemaId: number | null
+  /** The UUID of a frame of the AWS Glue Schema Registry. */
+  readonly schemaVersion: string | null
   /** The value as JSON where the registry has its schema and it can be decoded; else its first bytes as '0x…'. */
   readonly value: unknown
   /** Why the value could not be decoded. */
@@ -42,14 +46,14 @@ export async function recordingHead(
   } finally {
     await file.close()
   }
-  const decoders = new Map<number, Decoder>()
+  const decoders = new Map<number | string, Decoder>()
   const shown: ShownRecord[] = []
   for (const record of records) {
-    const schemaId = framedSchemaId(record.value)
-    if (registry !== null && schemaId !== null && !decoders.has(schemaId)) {
-      decoders.set(schemaId, await decoderOf(registry, schemaId))
+    const schema = framedSchema(record.value)
+    if (registry !== null && schema !== null && !decoders.has(schema)) {
+      decoders.set(schema, await decoderOf(registry, schema))
     }
-    shown.push(show(record, schemaId, schemaId === null ? undefined : decoders.get(schemaId)))
+    shown.push(show(record, schema, schema === null ? undefined : decoders.get(schema)))
   }
   return shown
 }
@@ -57,14 +61,21 @@ export async function recordingHead(
 /** How to decode the values of one schema, or why not. */
 type Decoder = { readonly codec: AvroCodec; readonly shape: Shape } | { readonly problem: string }
 
-async function decoderOf(registry: SchemaRegistry, schemaId: number): Promise<Decoder> {
-  const schemaJson = await registry.schemaById(schemaId)
-  if (schemaJson === null) return { problem: `${registry.description} has no schema ${schemaId}` }
-  const name = `schema ${schemaId}`
+async function decoderOf(registry: SchemaRegistry, schema: number | string): Promise<Decoder> {
+  const name = nameOf(schema)
+  const schemaJson =
+    typeof schema === 'number'
+      ? await registry.schemaById(schema)
+      : ((await registry.schemaByUuid?.(schema)) ?? null)
+  if (schemaJson === null) return { problem: `${registry.description} has no ${name}` }
   return { codec: avroCodec(schemaJson, name), shape: shapeOf(schemaJson, name) }
 }
 
-function show(record: RawRecord, schemaId: number | null, decoder: Decoder | undefined): ShownRecord {
+function nameOf(schema: number | string): string {
+  return typeof schema === 'number' ? `schema ${schema}` : `schema version ${schema}`
+}
+
+function show(record: RawRecord, schema: number | string | null, decoder: Decoder | undefined): ShownRecord {
   const { topic, partition, offset, timestampMs, arrivalMs } = record
   return {
     topic,
@@ -74,8 +85,9 @@ function show(record: RawRecord, schemaId: number | null, decoder: Decoder | und
     arrivalMs,
     key: record.key === null ? null : textOf(record.key),
     valueBytes: record.value === null ? null : record.value.length,
-    schemaId,
-    ...showValue(record.value, schemaId, decoder),
+    schemaId: typeof schema === 'number' ? schema : null,
+    schemaVersion: typeof schema === 'string' ? schema : null,
+    ...showValue(record.value, schema, decoder),
     headers: record.headers.map(({ key, value }) => ({ key, value: value === null ? null : textOf(value) })),
   }
 }
@@ -84,19 +96,29 @@ const SHOWN_BYTES_MAX = 64
 
 function showValue(
   bytes: Uint8Array | null,
-  schemaId: number | null,
+  schema: number | string | null,
   decoder: Decoder | undefined,
 ): { value: unknown; problem: string | null } {
   if (bytes === null) return { value: null, problem: null }
   const value = hexOf(bytes.subarray(0, SHOWN_BYTES_MAX)) + (bytes.length > SHOWN_BYTES_MAX ? '…' : '')
-  if (schemaId === null) return { value, problem: 'not a Confluent frame' }
+  if (schema === null) return { value, problem: 'not in the frame of a schema registry' }
   if (decoder === undefined) return { value, problem: 'no registry' }
   if ('problem' in decoder) return { value, problem: decoder.problem }
   try {
-    return { value: toJson(decoder.shape, decoder.codec.decode(bytes.subarray(5))), problem: null }
+    return { value: toJson(decoder.shape, decoder.codec.decode(bodyOf(bytes, schema))), problem: null }
   } catch (error) {
-    return { value, problem: `schema ${schemaId} cannot decode it: ${messageOf(error)}` }
+    return { value, problem: `${nameOf(schema)} cannot decode it: ${messageOf(error)}` }
   }
+}
+
+const CONFLUENT_FRAME_BYTES = 5
+/** What a replay takes apart as well. */
+const BODY_BYTES_MAX = 64 * 1024 * 1024
+
+function bodyOf(bytes: Uint8Array, schema: number | string): Uint8Array {
+  if (typeof schema === 'number') return bytes.subarray(CONFLUENT_FRAME_BYTES)
+  const body = bytes.subarray(GLUE_FRAME_BYTES)
+  return isGlueBodyCompressed(bytes, 0) ? inflateSync(body, { maxOutputLength: BODY_BYTES_MAX }) : body
 }
 
 function textOf(bytes: Uint8Array): string {

@@ -1,3 +1,5 @@
+import { glueUuidAt, isGlueFrame } from '../../src/columns/glue-frame.ts'
+
 /**
  * What our writer notes about a recording in the file's metadata, so that a source knows its partitions without
  * reading the file, and a cut between two blocks is seen. Recordings of other writers do not have it.
@@ -15,6 +17,8 @@ export interface RecordingSummary {
   readonly partitions: readonly PartitionSummary[]
   /** Ids in the Confluent frames of the values, ascending: also those that no registry knows. */
   readonly schemaIds: readonly number[]
+  /** UUIDs in the frames of the AWS Glue Schema Registry, ascending likewise. */
+  readonly schemaVersions: readonly string[]
 }
 
 /** Arrival times are the least and the greatest. */
@@ -32,11 +36,20 @@ export interface PartitionSummary {
 export class SummaryBuilder {
   readonly #partitions = new Map<string, Mutable<PartitionSummary>>()
   readonly #schemaIds = new Set<number>()
+  readonly #schemaVersions = new Set<string>()
   #records = 0
 
-  add(topic: string, partition: number, offset: number, arrivalMs: number, schemaId: number | null): void {
+  /** `schema` as `framedSchema` gives it. */
+  add(
+    topic: string,
+    partition: number,
+    offset: number,
+    arrivalMs: number,
+    schema: number | string | null,
+  ): void {
     this.#records += 1
-    if (schemaId !== null) this.#schemaIds.add(schemaId)
+    if (typeof schema === 'number') this.#schemaIds.add(schema)
+    else if (schema !== null) this.#schemaVersions.add(schema)
     const name = `${partition} ${topic}`
     const found = this.#partitions.get(name)
     if (found === undefined) {
@@ -71,6 +84,7 @@ export class SummaryBuilder {
         (a, b) => compareText(a.topic, b.topic) || a.partition - b.partition,
       ),
       schemaIds: [...this.#schemaIds].sort((a, b) => a - b),
+      schemaVersions: [...this.#schemaVersions].sort(compareText),
     }
   }
 }
@@ -79,7 +93,10 @@ export class SummaryBuilder {
 export function encodeSummary(summary: RecordingSummary | null): Uint8Array {
   const bytes = new Uint8Array(SUMMARY_BYTES).fill(0x20)
   if (summary === null) return bytes
-  const json = new TextEncoder().encode(JSON.stringify(summary))
+  const { schemaVersions, ...rest } = summary
+  // Left out where there are none, as before there were such.
+  const noted = schemaVersions.length === 0 ? rest : summary
+  const json = new TextEncoder().encode(JSON.stringify(noted))
   if (json.length <= SUMMARY_BYTES) bytes.set(json)
   return bytes
 }
@@ -95,13 +112,21 @@ export function decodeSummary(bytes: Uint8Array | undefined): RecordingSummary |
   } catch {
     return null
   }
-  return isSummary(summary) ? summary : null
+  if (!isSummary(summary)) return null
+  const { schemaVersions } = summary as Partial<RecordingSummary>
+  return { ...summary, schemaVersions: Array.isArray(schemaVersions) ? schemaVersions : [] }
 }
 
 /** The id in a Confluent frame (0x00, int32 big-endian), or null where the bytes are not one. */
 export function framedSchemaId(value: Uint8Array | null): number | null {
   if (value === null || value.length < 5 || value[0] !== 0) return null
   return (value[1]! << 24) | (value[2]! << 16) | (value[3]! << 8) | value[4]!
+}
+
+/** The id in a Confluent frame, or the UUID in one of the AWS Glue Schema Registry; null where the bytes are neither. */
+export function framedSchema(value: Uint8Array | null): number | string | null {
+  if (value !== null && isGlueFrame(value, 0, value.length)) return glueUuidAt(value, 0)
+  return framedSchemaId(value)
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }

@@ -4,7 +4,7 @@ import { type Codec, compress, isAvailable } from './codec.ts'
 import { RECORDING_SCHEMA_JSON, SYNC_MARKER } from './recording-schema.ts'
 import {
   encodeSummary,
-  framedSchemaId,
+  framedSchema,
   type RecordingSummary,
   SUMMARY_KEY,
   SummaryBuilder,
@@ -111,7 +111,7 @@ class FileWriter implements RecordingWriter {
     this.#putLong(0)
 
     this.#count += 1
-    this.#summary.add(topic, partition, offset, arrivalMs, framedSchemaId(value))
+    this.#summary.add(topic, partition, offset, arrivalMs, framedSchema(value))
     if (this.#used >= this.#blockBytes) this.#flush()
   }
 

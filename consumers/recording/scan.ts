@@ -1,7 +1,7 @@
 import type { RecordingBlock, RecordingFile } from './container.ts'
 import { invalidRecording } from './recording-error.ts'
 import { type RawRecord, RawRecordCursor } from './raw-record.ts'
-import { framedSchemaId, type RecordingSummary, SummaryBuilder } from './recording-summary.ts'
+import { framedSchema, type RecordingSummary, SummaryBuilder } from './recording-summary.ts'
 
 /** Visits the records in the order of the file until `visit` returns false. The cursor is valid during the call. */
 export async function visitRecords(
@@ -48,7 +48,7 @@ export async function summariseReadable(
 
 function addTo(builder: SummaryBuilder, record: RawRecordCursor, body: Uint8Array): void {
   const value = record.valueEnd < 0 ? null : body.subarray(record.valueStart, record.valueEnd)
-  builder.add(record.topic(), record.partition, record.offset, record.arrivalMs, framedSchemaId(value))
+  builder.add(record.topic(), record.partition, record.offset, record.arrivalMs, framedSchema(value))
 }
 
 function visitBlock(

@@ -1,4 +1,4 @@
-import { PipelineError } from '../../src/errors.ts'
+import { PipelineError, unreachable } from '../../src/errors.ts'
 import type { KinesisFailure } from '../../src/kinesis/failure.ts'
 
 /** What is to be thrown for a request that failed, with the codes of the other registries. `mayMend`: it went well before, or others give credentials. */
@@ -63,13 +63,13 @@ export function glueError(
       )
     case 'strange':
       return invalid(description, said, mayMend, cause)
-    // Those of shards say nothing of a registry: an action that is not found is not one of Glue.
+    // What is said of shards is not said by Glue.
     case 'iterator-expired':
     case 'in-use':
     case 'key-service':
     case 'not-found':
     case 'refused':
-      // An error without a name of its own is not one of Glue.
+      // An error without a name of its own is none of Glue either.
       if (failure.code.startsWith('HTTP ')) return invalid(description, failure.code, mayMend, cause)
       return make(
         'REGISTRY_REFUSED',
@@ -77,6 +77,8 @@ export function glueError(
         'See what it says, and check the region and the endpoint.',
         false,
       )
+    default:
+      return unreachable(kind)
   }
 }
 

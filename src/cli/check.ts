@@ -3,8 +3,9 @@ import { directoryRegistry } from '../../consumers/registry/index.ts'
 import { isSameSchema } from '../avro/canonical-schema.ts'
 import { parseAvroSchema } from '../avro/schema-model.ts'
 import { compilePlan, tableShapesOf } from '../engine/plan.ts'
-import { WriterSchemas } from '../engine/writer-schemas.ts'
+import { type SchemaId, schemaName, WriterSchemas } from '../engine/writer-schemas.ts'
 import { PipelineError } from '../errors.ts'
+import { schemaOf } from '../runtime/schema-memory.ts'
 import type { PipelineSpec } from '../topology/node.ts'
 import { topicPath } from '../topology/problem.ts'
 import { validatePipeline } from '../topology/validate.ts'
@@ -104,21 +105,23 @@ async function checkRecording(
   const findings: Finding[] = [
     { ok: true, text: `recording ${recording}: ${counted(info.records, 'record')}` },
   ]
-  for (const id of info.schemaIds) {
-    const schema = await registry.schemaById(id)
+  for (const id of [...info.schemaIds, ...info.schemaVersions]) {
+    // A registry that knows no versions says nothing of them.
+    const isMute = typeof id === 'string' && registry.schemaByUuid === undefined && beside !== null
+    const schema = await schemaOf(isMute ? directoryRegistry(beside) : registry, id)
     findings.push(readable(schemas, id, schema))
-    const recorded = beside === null ? null : await directoryRegistry(beside).schemaById(id)
+    const recorded = beside === null ? null : await schemaOf(directoryRegistry(beside), id)
     if (recorded !== null && schema !== null && !isSameSchema(recorded, schema)) {
-      const text = `schema ${id} of ${registry.description} is not the one in ${beside}: another registry, or one that was reset`
+      const text = `${schemaName(id)} of ${registry.description} is not the one in ${beside}: another registry, or one that was reset`
       findings.push({ ok: false, text })
     }
   }
   return findings
 }
 
-function readable(schemas: WriterSchemas, id: number, json: string | null): Finding {
+function readable(schemas: WriterSchemas, id: SchemaId, json: string | null): Finding {
   schemas.learn(id, json)
   const schema = schemas.get(id)!
-  if (schema.kind === 'decoder') return { ok: true, text: `schema ${id} can be read` }
+  if (schema.kind === 'decoder') return { ok: true, text: `${schemaName(id)} can be read` }
   return { ok: false, text: `${schema.message}; its records become dead letters (${schema.reason})` }
 }

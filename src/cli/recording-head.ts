@@ -25,7 +25,8 @@ export async function recordingHeadCommand(options: HeadOptions, { out }: Termin
 }
 
 function recordText(record: ShownRecord, bold: (text: string) => string): string {
-  const { topic, partition, offset, key, valueBytes, schemaId, value, problem, headers } = record
+  const { topic, partition, offset, key, valueBytes, value, problem, headers } = record
+  const schema = record.schemaId ?? (record.schemaVersion === null ? null : `version ${record.schemaVersion}`)
   const size = valueBytes === null ? 'null (a tombstone)' : counted(valueBytes, 'byte')
   const shown = typeof value === 'string' ? value : JSON.stringify(value, null, 2)
   return [
@@ -34,7 +35,7 @@ function recordText(record: ShownRecord, bold: (text: string) => string): string
     `  timestamp  ${new Date(record.timestampMs).toISOString()}`,
     `  key        ${key === null ? 'null' : printable(key)}`,
     ...headers.map((header) => `  header     ${printable(header.key)}: ${printable(header.value ?? 'null')}`),
-    `  value      ${size}${schemaId === null ? '' : `, schema ${schemaId}`}${problem === null ? '' : ` (${problem})`}`,
+    `  value      ${size}${schema === null ? '' : `, schema ${schema}`}${problem === null ? '' : ` (${problem})`}`,
     ...(valueBytes === null ? [] : [indented(shown)]),
   ].join('\n')
 }

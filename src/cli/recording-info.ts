@@ -21,7 +21,11 @@ async function printInfo(info: RecordingInfo, { out, err }: Terminal): Promise<v
   await out.line(
     `${info.path}: ${counted(info.records, 'record')}, ${byteText(info.bytes)}, codec ${info.codec}`,
   )
-  await out.line(`schema ids in the frames: ${schemas}\n`)
+  await out.line(`schema ids in the frames: ${schemas}`)
+  if (info.schemaVersions.length > 0) {
+    await out.line(`schema versions of AWS Glue in the frames: ${info.schemaVersions.join(', ')}`)
+  }
+  await out.line('')
   const columns = ['topic', 'partition', 'records', 'offsets', 'first arrival', 'last arrival'].map(
     (name) => ({
       name,
