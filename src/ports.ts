@@ -103,6 +103,11 @@ export interface Source {
   readonly membership?: Membership
   partitions(): Promise<readonly SourcePartition[]>
   /**
+   * A partition that has a chain or a history and is not listed any more, by its id: a shard that was split long ago. Null where it is none of this source's.
+   * Absent: what is not listed cannot be opened.
+   */
+  partitionOf?(id: string): SourcePartition | null
+  /**
    * `position` as `positionAfter` gave it; null is where a new pipeline begins. Throws POSITION_EXPIRED where the source has deleted
    * what lies there (unless the loss is accepted), and TOPIC_RECREATED where the position belongs to another topic of this name.
    * `parentPositions`: where the parents of a new partition ended, as far as they were read.

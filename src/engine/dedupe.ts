@@ -2,7 +2,7 @@ import { type Column, createBatch, truncateBatch } from '../columns/column.ts'
 import type { Field } from '../columns/column-type.ts'
 import { type KeyJson, keyFromJson, keyToJson } from './key-codec.ts'
 import { KeyTable } from './key-table.ts'
-import type { KeyedState } from './window-step.ts'
+import type { KeyedState, Predecessor } from './window-step.ts'
 
 /** Keys and the newest event time of a kept row of each. One array per key column. */
 export interface DedupeJson {
@@ -90,9 +90,22 @@ export class DedupeSet implements KeyedState {
 
   /** Adds a snapshot, or changes on top of it. */
   restore(part: unknown): void {
-    const json = part as DedupeJson
+    this.#restoreAbove(part as DedupeJson, -Infinity)
+  }
+
+  /**
+   * Keys that the predecessor's watermark had left behind are left out, whether it still had them or not: where two shards become one, its follower may
+   * begin at a lower watermark, at which they would matter again.
+   */
+  inherit(part: unknown, { watermarkMs }: Predecessor): void {
+    this.#restoreAbove(part as DedupeJson, watermarkMs - this.#withinMs)
+  }
+
+  /** Keys whose time is above. */
+  #restoreAbove(json: DedupeJson, aboveMs: number): void {
     const batch = createBatch(this.#fields)
     for (let i = 0; i < json.timesMs.length; i++) {
+      if (aboveMs !== -Infinity && json.timesMs[i]! <= aboveMs) continue
       truncateBatch(batch, 0)
       batch.columns.forEach((column, c) => keyFromJson(json.keys[c]![i]!, column))
       const id = this.#keys.idOf(batch.columns, 0)

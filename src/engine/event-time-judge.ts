@@ -14,15 +14,16 @@ const STAGE = 'event-time'
 /** The first thing that happens to the rows of a source: each gets its event time and the watermark that it finds, or is refused. */
 export class EventTimeJudge {
   readonly #plan: Plan
-  readonly #tracker: WatermarkTracker | null
+  #tracker: WatermarkTracker | null
 
   constructor(plan: Plan, watermarkMs: number) {
-    const { watermark } = plan.spec.source
     this.#plan = plan
-    this.#tracker =
-      watermark === null || plan.eventTime === null
-        ? null
-        : createWatermarkTracker(plan, watermark, watermarkMs)
+    this.#tracker = trackerFrom(plan, watermarkMs)
+  }
+
+  /** Before the first row: the watermark of the partitions that this one follows. */
+  startAt(watermarkMs: number): void {
+    this.#tracker = trackerFrom(this.#plan, watermarkMs)
   }
 
   get watermarkMs(): number {
@@ -64,6 +65,12 @@ export class EventTimeJudge {
       report.refuse(frame, base + i, refusalOf(path.path, timeMs, limitMs))
     }
   }
+}
+
+function trackerFrom(plan: Plan, watermarkMs: number): WatermarkTracker | null {
+  const { watermark } = plan.spec.source
+  if (watermark === null || plan.eventTime === null) return null
+  return createWatermarkTracker(plan, watermark, watermarkMs)
 }
 
 function refusalOf(field: string, timeMs: number, limitMs: number): StepRefusal {

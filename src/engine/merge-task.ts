@@ -5,10 +5,17 @@ import { NextWindow } from './next-window.ts'
 import type { PartialsJson } from './partial.ts'
 import type { Plan, ResultInput } from './plan.ts'
 import { type MergedTable, type MergedTopic, TableReader, TopicReader } from './result-readers.ts'
+import {
+  areEnded,
+  holdsWatermark,
+  type SourceLineage,
+  type SourceProgress,
+  UNHEARD,
+} from './source-progress.ts'
 import { Counts, countUp, type Totals } from './totals.ts'
 
 /** An epoch of a source (a partition task, or a merge task of the stage below), as its checkpoint record tells it. */
-export interface SourceEpoch {
+export interface SourceEpoch extends SourceLineage {
   readonly task: string
   readonly epoch: number
   readonly watermarkMs: number
@@ -18,17 +25,6 @@ export interface SourceEpoch {
   /** Those of this task's slice. */
   readonly partials: PartialsJson | null
 }
-
-/** What the merge knows of one source. */
-export interface SourceProgress {
-  /** The last epoch folded; −1 before the first. */
-  readonly epoch: number
-  readonly watermarkMs: number
-  readonly idle: boolean
-  readonly ended: boolean
-}
-
-const UNHEARD: SourceProgress = { epoch: -1, watermarkMs: -Infinity, idle: false, ended: false }
 
 /** Small enough to travel in every checkpoint record. */
 export interface MergeState {
@@ -145,9 +141,15 @@ export class MergeTask {
     return this.#watermarkMs - this.#downstreamDelayMs
   }
 
-  /** Sources that there are: one that is new holds W until it is heard of. */
-  expect(tasks: readonly string[]): void {
-    for (const task of tasks) if (!this.#sources.has(task)) this.#sources.set(task, UNHEARD)
+  /** Sources that there are, and whom they follow: one that is new holds W until it is heard of, or somebody does for it. */
+  expect(tasks: readonly string[], parentsOf: (task: string) => SourceLineage['parents'] = noParents): void {
+    for (const task of tasks) {
+      const known = this.#sources.get(task)
+      const parents = parentsOf(task)
+      if (known === undefined) this.#sources.set(task, { ...UNHEARD, ...(parents && { parents }) })
+      else if (parents !== undefined && known.parents === undefined && isUnheard(known))
+        this.#sources.set(task, { ...known, parents })
+    }
   }
 
   progressOf(task: string): SourceProgress | undefined {
@@ -157,19 +159,35 @@ export class MergeTask {
   /** Sources of which another epoch is to be expected: neither idle nor at their end. */
   get busySources(): number {
     let busy = 0
-    for (const source of this.#sources.values()) if (!source.idle && !source.ended) busy++
+    for (const [task, source] of this.#sources)
+      if (!source.idle && !source.ended && this.#holds(task, source)) busy++
     return busy
   }
 
   /** True where no source will add anything more. */
   get isEnded(): boolean {
-    return [...this.#sources.values()].every(({ ended }) => ended)
+    return areEnded(this.#sources)
+  }
+
+  #holds(task: string, source: SourceProgress): boolean {
+    if (!this.#rules.parentHoldsWatermark && source.successors !== undefined) return false
+    if (!this.#rules.allSourcesHoldWatermark && source.epoch < 0) return false
+    return holdsWatermark(this.#sources, task, source)
   }
 
   /** Adds one epoch of a source. Throws STATE_LIMIT where the windows that are open are too many. */
   fold(source: SourceEpoch): void {
-    const { task, epoch, watermarkMs, idle, ended } = source
-    this.#sources.set(task, { epoch, watermarkMs, idle, ended })
+    const { task, epoch, watermarkMs, idle, ended, parents, successors } = source
+    const known = this.#sources.get(task)
+    const isFollower = parents !== undefined || known?.parents !== undefined || known?.heard === true
+    this.#sources.set(task, {
+      epoch,
+      watermarkMs,
+      idle,
+      ended,
+      ...(isFollower && { heard: true }),
+      ...(successors && { successors }),
+    })
     if (source.partials === null) return
     for (const window of this.#windows.values()) {
       const json = source.partials[window.plan.node.name]
@@ -185,9 +203,7 @@ export class MergeTask {
 
   /** Fires what the watermark has passed, and what is due early. Throws HAVING_FAILED, AGGREGATE_FAILED, and STATE_LIMIT. */
   cut({ epoch, nowMs }: MergeCut): MergeOutput {
-    const all = [...this.#sources.values()].filter(
-      (source) => this.#rules.allSourcesHoldWatermark || source.epoch >= 0,
-    )
+    const all = [...this.#sources].flatMap(([task, source]) => (this.#holds(task, source) ? [source] : []))
     const slowestMs = Math.min(...all.map((source) => source.watermarkMs))
     const busy = all.filter((source) => !source.idle)
     // When all are idle W stays where it is.
@@ -270,4 +286,11 @@ export class MergeTask {
     const partials = slices.map((slice) => (Object.keys(slice).length === 0 ? null : slice))
     return partials.every((partial) => partial === null) ? [] : partials
   }
+}
+
+function noParents(): undefined {}
+
+/** Its chain may have claims all the same. */
+function isUnheard({ heard, watermarkMs }: SourceProgress): boolean {
+  return heard !== true && watermarkMs === -Infinity
 }

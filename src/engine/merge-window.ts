@@ -8,6 +8,8 @@ export interface MergeRules {
   readonly keepFiredPanes: boolean
   /** A partition that has recorded nothing yet holds W at −∞. */
   readonly allSourcesHoldWatermark: boolean
+  /** A partition that was handed on holds W until those that follow it have been heard. */
+  readonly parentHoldsWatermark: boolean
 }
 
 /** The moment of a cut. What fires is a function of the partials folded so far and of the moments of all cuts, nothing else. */

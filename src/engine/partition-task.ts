@@ -13,6 +13,7 @@ import { type KeyedOutput, RowFlow } from './row-flow.ts'
 import type { StepRefusal, StepReport } from './row-step.ts'
 import { Counts, countUp, type Totals } from './totals.ts'
 import { UnstoredRows } from './unstored-rows.ts'
+import type { Predecessor } from './window-step.ts'
 import type { WriterSchemas } from './writer-schemas.ts'
 
 export type { KeyedOutput }
@@ -28,6 +29,25 @@ export interface PartitionState {
   readonly lastArrivalMs: number
   readonly circuit: CircuitState | null
   readonly totals: Totals
+  /** The partitions that it follows, as the source names them. Absent: none. */
+  readonly parents?: readonly string[]
+  /** Of one that has ended: the partitions that what follows is in. The watermark is then where it was. Absent: nothing follows. */
+  readonly successors?: readonly string[]
+}
+
+/** What a partition begins with that follows others. */
+export type Inheritance = Pick<PartitionState, 'watermarkMs' | 'idle' | 'lastArrivalMs'>
+
+/** The lowest of the watermarks, so that no row is late that was not; null where there is nobody to inherit from. */
+export function inheritanceOf(ends: readonly PartitionState[]): Inheritance | null {
+  if (ends.length === 0) return null
+  const lowestMs = Math.min(...ends.map(({ watermarkMs }) => watermarkMs))
+  return {
+    // One whose input is over for good says nothing of what follows.
+    watermarkMs: lowestMs === Infinity ? -Infinity : lowestMs,
+    idle: ends.every(({ idle }) => idle),
+    lastArrivalMs: Math.max(...ends.map(({ lastArrivalMs }) => lastArrivalMs)),
+  }
 }
 
 /** Rows for one table, as they lie in the task's columns until the next `add`. */
@@ -70,6 +90,8 @@ export class PartitionTask implements StepReport {
   #idle: boolean
   #ended: boolean
   #lastArrivalMs: number
+  readonly #parents: readonly string[]
+  #successors: readonly string[] | undefined
   #records = 0
   #bytes = 0
   #mappedBytes = 0
@@ -78,8 +100,17 @@ export class PartitionTask implements StepReport {
   #failed = new Uint8Array(0)
   #rangeFrom = 0
 
-  constructor(plan: Plan, origin: DeadLetterOrigin, schemas: WriterSchemas, state: PartitionState | null) {
+  /** `parents`: the partitions that it follows. */
+  constructor(
+    plan: Plan,
+    origin: DeadLetterOrigin,
+    schemas: WriterSchemas,
+    state: PartitionState | null,
+    parents: readonly string[] = state?.parents ?? [],
+  ) {
     this.#plan = plan
+    this.#parents = parents
+    this.#successors = state?.successors
     this.#decoder = new RecordDecoder(plan, origin, schemas)
     this.#judge = new EventTimeJudge(plan, state?.watermarkMs ?? -Infinity)
     this.#flow = new RowFlow(plan, this.#decoder.frame, origin.task)
@@ -116,9 +147,14 @@ export class PartitionTask implements StepReport {
     return this.#idle
   }
 
-  /** True after the end of the input: nothing more will ever come. */
+  /** True after the end of the input: nothing more will ever come here. */
   get ended(): boolean {
     return this.#ended
+  }
+
+  /** Of one that has been handed on: where what follows is. */
+  get successors(): readonly string[] | undefined {
+    return this.#successors
   }
 
   get totals(): Totals {
@@ -165,6 +201,26 @@ export class PartitionTask implements StepReport {
     this.#position = position
   }
 
+  /** Before the first record of one that follows others: what they knew, but for what their steps remember by key. */
+  inherit({ watermarkMs, idle, lastArrivalMs }: Inheritance): void {
+    assert(this.#position === null, 'a partition inherits before it begins')
+    this.#judge.startAt(watermarkMs)
+    this.#idle = idle
+    this.#lastArrivalMs = lastArrivalMs
+  }
+
+  /** The same for what the steps of one that it follows remember by key. */
+  inheritKeyed(output: KeyedOutput, from: Predecessor): void {
+    this.#flow.inheritKeyed(output, from)
+  }
+
+  /** The source goes on elsewhere than behind the last record, with no record in between. False where that is where it was. */
+  moveTo(position: string): boolean {
+    if (position === this.#position) return false
+    this.#position = position
+    return true
+  }
+
   /** True where the partition has just become idle: the epoch is then to be cut, so that the decision is recorded. */
   observeQuiet(arrivalClockMs: number, firstArrivalMs: number): boolean {
     const idleAfterMs = this.#plan.spec.source.watermark?.idleAfterMs ?? null
@@ -180,6 +236,13 @@ export class PartitionTask implements StepReport {
     this.#circuit?.end()
     this.#judge.end()
     this.#idle = false
+    this.#ended = true
+  }
+
+  /** Nothing follows here, and what follows is in other partitions. They begin where this one's watermark is. A block of the circuit breaker ends unjudged. */
+  handOn(to: readonly string[], position: string): void {
+    this.#position = position
+    this.#successors = to
     this.#ended = true
   }
 
@@ -281,6 +344,8 @@ export class PartitionTask implements StepReport {
       lastArrivalMs: this.#lastArrivalMs,
       circuit: this.#circuit?.state ?? null,
       totals: this.#counts.toTotals(),
+      ...(this.#parents.length === 0 ? {} : { parents: this.#parents }),
+      ...(this.#successors === undefined ? {} : { successors: this.#successors }),
     }
   }
 }

@@ -4,7 +4,7 @@ import { type Frame, Selection } from './frame.ts'
 import type { PartialsJson } from './partial.ts'
 import type { Plan } from './plan.ts'
 import { createRowStep, type RowStep, type StepReport } from './row-step.ts'
-import type { KeyedState, WindowStep } from './window-step.ts'
+import type { KeyedState, Predecessor, WindowStep } from './window-step.ts'
 
 /** A part of what steps remember by key, such as dedupe sets, by the name of the step: only what changed, or all. */
 export interface KeyedOutput {
@@ -108,6 +108,13 @@ export class RowFlow {
     for (const { name, keyed } of this.#keyedStates()) {
       const json = output.steps[name]
       if (json !== undefined) keyed.restore(json)
+    }
+  }
+
+  inheritKeyed(output: KeyedOutput, from: Predecessor): void {
+    for (const { name, keyed } of this.#keyedStates()) {
+      const json = output.steps[name]
+      if (json !== undefined) keyed.inherit(json, from)
     }
   }
 

@@ -5,7 +5,7 @@ import { KeyTable } from './key-table.ts'
 import { keyJsonOf } from './ordered-partial.ts'
 import type { LiveSessions } from './session-live.ts'
 import { floorFromJson, floorToJson } from './session-partial.ts'
-import type { KeyedState } from './window-step.ts'
+import type { KeyedState, Predecessor } from './window-step.ts'
 
 /** Keys, and of each the sessions that are live, or those of them that have changed: [start, end, highest floor or null, …]. */
 export interface LiveSessionsJson {
@@ -87,6 +87,22 @@ export class SessionKeys implements KeyedState {
       batch.columns.forEach((column, c) => keyFromJson(keys[i]![c]!, column))
       const extents = sessions[i]!.map((value, at) => (at % 3 === 2 ? floorFromJson(value) : value!))
       this.#sessions.putExtents(this.#table.idOf(batch.columns, 0), extents)
+    }
+  }
+
+  /**
+   * Only of a predecessor at whose watermark this partition begins. Rows of one that was further ahead have floors (`LiveSessions`) above the W that rows find here: a segment
+   * of these could not stand for what lies between them. Rows of its keys are judged here by themselves until they have made sessions anew.
+   */
+  inherit(json: unknown, { watermarkMs, isLowest }: Predecessor): void {
+    if (!isLowest) return
+    const { keys, sessions } = json as LiveSessionsJson
+    const batch = createBatch(this.#fields)
+    for (let i = 0; i < keys.length; i++) {
+      truncateBatch(batch, 0)
+      batch.columns.forEach((column, c) => keyFromJson(keys[i]![c]!, column))
+      const extents = sessions[i]!.map((value, at) => (at % 3 === 2 ? floorFromJson(value) : value!))
+      this.#sessions.uniteLive(this.#table.idOf(batch.columns, 0), extents, watermarkMs)
     }
   }
 

@@ -146,6 +146,34 @@ export class LiveSessions {
     }
   }
 
+  /** Takes in what `takeExtents` gave elsewhere, as far as it is live at W: what overlaps or touches what is known is one session with it. */
+  uniteLive(keyId: number, extents: readonly number[], watermarkMs: number): void {
+    for (let i = 0; i < extents.length; i += 3) {
+      const endMs = extents[i + 1]!
+      if (endMs + this.#latenessMs > watermarkMs) this.#unite(keyId, extents[i]!, endMs, extents[i + 2]!)
+    }
+  }
+
+  #unite(keyId: number, startMs: number, endMs: number, floorMs: number): void {
+    const made = { startMs, endMs, floorMs }
+    let before = NONE
+    let slot = this.#firstOf(keyId)
+    while (slot !== NONE) {
+      const next = this.#next[slot]!
+      if (this.#startsMs[slot]! > endMs - this.#overlapMs) before = slot
+      else if (this.#endsMs[slot]! < startMs + this.#overlapMs) break
+      else {
+        made.startMs = Math.min(made.startMs, this.#startsMs[slot]!)
+        made.endMs = Math.max(made.endMs, this.#endsMs[slot]!)
+        made.floorMs = Math.max(made.floorMs, this.#floorsMs[slot]!)
+        this.#link(keyId, before, next)
+        this.#free.push(slot)
+      }
+      slot = next
+    }
+    this.#floorsMs[this.#insert(keyId, before, slot, made.startMs, made.endMs)] = made.floorMs
+  }
+
   #put(keyId: number, startMs: number, endMs: number): number {
     let before = NONE
     let slot = this.#firstOf(keyId)

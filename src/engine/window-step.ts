@@ -29,4 +29,17 @@ export interface KeyedState {
   takeSnapshot(watermarkMs: number): Generator
   /** Adds a part of a snapshot, or of changes on top of it. */
   restore(json: unknown): void
+  /**
+   * Adds a part of what a partition remembered that this one follows: what was live where that one ended. What comes out depends on the rows of the two alone,
+   * not on when either forgot what it might forget.
+   */
+  inherit(json: unknown, from: Predecessor): void
+}
+
+/** A partition that has ended, and that another one follows. */
+export interface Predecessor {
+  /** Where it ended. */
+  readonly watermarkMs: number
+  /** No other predecessor has ended before: the follower's watermark begins here. */
+  readonly isLowest: boolean
 }

@@ -21,22 +21,22 @@ export type ContextBase = Omit<
 export interface BackfillOptions {
   readonly base: ContextBase
   readonly format: TableFormat
-  /** Tasks that the source has now. */
-  readonly tasks: readonly string[]
+  /** Of a task: the source has it still, or can open it all the same. */
+  readonly isReadable: (task: string) => boolean
 }
 
 /** Makes what an incarnation has written the history of the next one. */
 export class Backfill implements BackfillSteps {
   readonly #base: ContextBase
   readonly #format: TableFormat
-  readonly #tasks: ReadonlySet<string>
+  readonly #isReadable: (task: string) => boolean
   /** The bronze tables that have every row since the incarnation began. */
   #bronze: readonly TableShape[] = []
 
-  constructor({ base, format, tasks }: BackfillOptions) {
+  constructor({ base, format, isReadable }: BackfillOptions) {
     this.#base = base
     this.#format = format
-    this.#tasks = new Set(tasks)
+    this.#isReadable = isReadable
   }
 
   /** Throws where it cannot be. Nothing has been changed then. */
@@ -75,7 +75,7 @@ export class Backfill implements BackfillSteps {
       files.set(task, rest.files)
       if (rest.position !== null) positions[task] = rest.position
     }
-    const gone = Object.keys(positions).filter((task) => !this.#tasks.has(task))
+    const gone = Object.keys(positions).filter((task) => !this.#isReadable(task))
     if (gone.length > 0)
       log.warn({ tasks: gone }, 'the source does not have these any more: their history stays in bronze only')
     const { deadLetters } = this.#base.plan

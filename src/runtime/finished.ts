@@ -18,6 +18,7 @@ export async function totalsIfFinished(
     const tail = await readTail(chain, sinkNames(partitionTables(context), context.deadLetters))
     const work = tail.last?.work
     if (work?.type !== 'partition' || !work.state.ended || hasPending(context, task, tail)) return null
+    if (work.state.successors?.some((successor) => !chains.has(successor))) return null
     heads.set(task, tail.last!.epoch)
     totals.push(work.state.totals)
   }

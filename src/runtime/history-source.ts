@@ -47,11 +47,15 @@ export class HistorySource implements Source {
     return this.#options.source.partitions()
   }
 
-  async open(partition: SourcePartition, position: string | null): Promise<PartitionReader> {
+  async open(
+    partition: SourcePartition,
+    position: string | null,
+    parentPositions?: readonly string[],
+  ): Promise<PartitionReader> {
     const { source, history, store, decoder, pipeline, schema, fields } = this.#options
     const then = history.positions[partition.id]
     const from = position === null ? 0 : historyOffset(position)
-    if (then === undefined || from === null) return source.open(partition, position)
+    if (then === undefined || from === null) return source.open(partition, position, parentPositions)
     const files = new HistoryFiles({
       store,
       decoder,

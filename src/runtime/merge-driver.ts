@@ -8,16 +8,10 @@ import { EpochCommitter } from './epoch-committer.ts'
 import { type FilesByTable, LiveFiles } from './live-files.ts'
 import type { FeedItem, MergeFeed } from './merge-feed.ts'
 import { MergeSnapshots, type SnapshotLimits } from './merge-snapshots.ts'
+import type { MergeSources } from './merge-sources.ts'
 import { mergeTables, resultMessages } from './outputs.ts'
 import type { Ownership } from './ownership.ts'
-import {
-  type ChainItem,
-  isMergeEnded,
-  mergeGap,
-  mergeWorkOf,
-  SourceChains,
-  sourcesOf,
-} from './source-chains.ts'
+import { type ChainItem, isMergeEnded, mergeGap, mergeWorkOf, SourceChains } from './source-chains.ts'
 import { encodeLines, stageLines } from './staged-lines.ts'
 import type { StopScope } from './stop-scope.ts'
 import { encodeTables, filesByTable, type TaskContext } from './task-context.ts'
@@ -26,6 +20,8 @@ import type { StageFeeds } from './task-feeds.ts'
 /** Chains of other processes are looked at so many times in the life of an epoch. */
 const LOOKS_AN_EPOCH = 6
 const LOOK_EVERY_MS_MIN = 100
+/** Those of partitions that have ended only every so many times: in the end they are many, and say nothing more. */
+const LOOKS_AT_ENDED = 16
 /** Between cuts for early results alone. */
 const EARLY_EVERY_MS_MIN = 100
 /** A timer has no longer times. */
@@ -40,8 +36,7 @@ export interface MergeDriverOptions {
   readonly chain: Chain
   readonly place: MergePlace
   readonly ownership: Ownership
-  /** The partition tasks that the source has now: more may come. */
-  readonly partitions: () => readonly string[]
+  readonly sources: MergeSources
   readonly feed: MergeFeed
   /** To the next stage; null after the last. */
   readonly next: StageFeeds | null
@@ -63,7 +58,7 @@ export interface MergeDriverOptions {
 export class MergeDriver {
   readonly #options: MergeDriverOptions
   readonly #committer: EpochCommitter
-  readonly #sources: () => readonly string[]
+  readonly #sources: MergeSources
   readonly #chains: SourceChains
   readonly #snapshots: MergeSnapshots
   readonly #files = new LiveFiles()
@@ -75,6 +70,7 @@ export class MergeDriver {
   #foldedCount = 0
   #foldingSinceMs = 0
   #lookedMs = -Infinity
+  #looks = 0
   /** Of the newest record that has been folded. */
   #arrivalMs = -Infinity
   /** Of the last cut. */
@@ -84,7 +80,7 @@ export class MergeDriver {
   constructor(options: MergeDriverOptions) {
     const { context, chain, ownership, place } = options
     this.#options = options
-    this.#sources = sourcesOf(context.plan, place, options.partitions)
+    this.#sources = options.sources
     this.#chains = new SourceChains(context, place)
     this.#snapshots = new MergeSnapshots(context, chain.task, options.snapshots)
     this.#committer = new EpochCommitter(context, chain, ownership, mergeTables(context, place.stage), {
@@ -121,6 +117,7 @@ export class MergeDriver {
     const { feed, scope, everyMs, context } = this.#options
     const lookEveryMs = everyMs === null ? null : Math.max(LOOK_EVERY_MS_MIN, everyMs / LOOKS_AN_EPOCH)
     await this.#restore()
+    await this.#sources.lookAtChains()
     this.#warnOfGone()
     const wake = (): void => feed.wake()
     scope.signal.addEventListener('abort', wake)
@@ -163,7 +160,7 @@ export class MergeDriver {
   /** A topic that was deleted, or is no longer among those that are read: nobody moves its watermark any more. */
   #warnOfGone(): void {
     const { context } = this.#options
-    const present = new Set(this.#sources())
+    const present = new Set(this.#sources.present)
     const gone = Object.entries(this.#task.state.sources)
       .filter(([task, { ended, idle }]) => !ended && !idle && !present.has(task))
       .map(([task]) => task)
@@ -208,7 +205,8 @@ export class MergeDriver {
       const record = await chain.readListed(epoch)
       if (record.kind !== 'data') continue
       const again = mergeWorkOf(record.work)
-      this.#task.expect(Object.keys(again.state.sources))
+      const { sources } = again.state
+      this.#task.expect(Object.keys(sources), (task) => sources[task]?.parents)
       for (const folded of again.folded) await this.#foldAgain(folded)
       const recordedMs = again.nowMs ?? record.writtenMs
       const nowMs = context.rules.cutAtRecordedTime ? recordedMs : context.clock.nowMs()
@@ -240,12 +238,14 @@ export class MergeDriver {
 
   /** What the sources recorded before this process ran the merge, and those that have come since. */
   async #meetSources(): Promise<void> {
-    const tasks = this.#sources()
+    const tasks = this.#sources.all
     // All of them, before the first is read: a long chain is cut in between, and each source holds W.
-    this.#task.expect(tasks)
+    this.#task.expect(tasks, this.#sources.parentsOf)
     for (const task of tasks) {
       if (this.#met.has(task)) continue
       this.#met.add(task)
+      // What its owners may say after its end can wait for the next look at all.
+      if (this.#task.progressOf(task)?.ended === true) continue
       const first = await this.#chains.firstOf(task)
       if (first !== undefined) this.#passOver(task, first)
       const known = this.#knownOf(task)
@@ -258,7 +258,10 @@ export class MergeDriver {
   async #lookAtOthers(): Promise<void> {
     const { feed, context } = this.#options
     this.#lookedMs = context.clock.nowMs()
-    const others = this.#sources().filter((task) => !feed.isLocal(task))
+    const withEnded = this.#looks++ % LOOKS_AT_ENDED === 0
+    const isDue = (task: string): boolean =>
+      !feed.isLocal(task) && (withEnded || this.#task.progressOf(task)?.ended !== true)
+    const others = this.#sources.all.filter(isDue)
     for (let from = 0; from < others.length; from += READS_MAX) {
       const some = others.slice(from, from + READS_MAX)
       // Read ahead of the folding, which is in the order of the sources.
@@ -288,7 +291,7 @@ export class MergeDriver {
       const item = await this.#chains.read(task, this.#knownOf(task) + 1)
       if (item === null) return
       this.#fold(item)
-      if (this.#foldedCount >= this.#sources().length * FOLDED_MAX) await this.#cut()
+      if (this.#foldedCount >= this.#sources.all.length * FOLDED_MAX) await this.#cut()
     }
   }
 

@@ -1,6 +1,6 @@
 import { partKey } from '../checkpoint/keys.ts'
 import type { PartitionWork } from '../checkpoint/record.ts'
-import { type KeyedOutput, PartitionTask } from '../engine/partition-task.ts'
+import { inheritanceOf, type KeyedOutput, PartitionTask } from '../engine/partition-task.ts'
 import { schemaName, type WriterSchemas } from '../engine/writer-schemas.ts'
 import { assert } from '../errors.ts'
 import type { PartitionReader, ReadResult, RecordBatch, SourcePartition } from '../ports.ts'
@@ -8,10 +8,12 @@ import type { FlushLimits, RunBindings } from './bindings.ts'
 import type { Chain } from './chain.ts'
 import { EpochCommitter } from './epoch-committer.ts'
 import { deadLetterMessages, partitionTables, tablesOnly } from './outputs.ts'
+import { awaitParents, inheritKeys, type Parent } from './parents.ts'
 import { isRetryable, retrying } from './retry.ts'
 import type { RunState } from './run-state.ts'
 import { schemaOf } from './schema-memory.ts'
 import type { Ownership } from './ownership.ts'
+import { recordedPartition } from './source-chains.ts'
 import { StopScope } from './stop-scope.ts'
 import { encodeLines, encodeParts, readLines, stageLines } from './staged-lines.ts'
 import { encodeTables, nameOf, type StagedObject, stageFiles, type TaskContext } from './task-context.ts'
@@ -27,6 +29,8 @@ export interface PartitionDriverOptions {
   readonly bindings: RunBindings
   readonly partition: SourcePartition
   readonly topics: readonly string[]
+  /** Whether somebody reads a partition that this one follows, or will. */
+  readonly isPresent: (task: string) => boolean
   readonly chain: Chain
   readonly ownership: Ownership
   readonly schemas: WriterSchemas
@@ -68,7 +72,7 @@ export class PartitionDriver {
       incarnation: context.incarnation,
       task: partition.id,
     }
-    this.#task = new PartitionTask(context.plan, origin, schemas, work?.state ?? null)
+    this.#task = new PartitionTask(context.plan, origin, schemas, work?.state ?? null, partition.parents)
     this.#committer = new EpochCommitter(context, chain, ownership, partitionTables(context), {
       failed: (error) => this.#fail(error),
       published: (_epoch, offset) => {
@@ -114,20 +118,22 @@ export class PartitionDriver {
     const position = state?.position ?? null
     this.#showTakenOver(position)
     if (state?.ended) return this.#closeBook()
+    const parents = position === null ? await this.#inherit() : []
+    if (parents === null) return
+    const parentPositions = parents.flatMap(({ work }) => work.state.position ?? [])
     let reader: PartitionReader
     try {
       reader = await retrying(context.retry, `open ${partition.id}`, () =>
-        bindings.source.open(partition, position),
+        bindings.source.open(partition, position, parentPositions),
       )
     } catch (error) {
       if (this.#hasGivenUp(error)) return
       throw error
     }
     try {
-      if (position === null && reader.start !== undefined) {
-        this.#task.begin(reader.start)
-        await this.#cut()
-      }
+      if (position === null && reader.start !== undefined) this.#task.begin(reader.start)
+      // The parents hold the watermark of the merge until this is recorded.
+      if (this.#task.position !== position || parents.length > 0) await this.#cut()
       await this.#read(reader)
       await this.#cuts
       await this.#committer.drain()
@@ -136,6 +142,20 @@ export class PartitionDriver {
       await this.#committer.settled()
       await reader.close()
     }
+  }
+
+  /** What those knew that the partition follows, where it has not begun yet. They have ended then; null where a stop comes first. */
+  async #inherit(): Promise<readonly Parent[] | null> {
+    const { context, partition, isPresent } = this.#options
+    const { parents = [] } = partition
+    const ended = await awaitParents({ context, task: partition.id, parents, isPresent, scope: this.#scope })
+    if (ended === null) return null
+    const inheritance = inheritanceOf(ended.map(({ work }) => work.state))
+    if (inheritance === null) return ended
+    const { inheritWatermark } = context.rules
+    this.#task.inherit(inheritWatermark ? inheritance : { ...inheritance, watermarkMs: -Infinity })
+    if (context.rules.inheritKeys) await inheritKeys(context, this.#task, ended)
+    return ended
   }
 
   /** All up to here is published: the former owner may have had no time to say so. */
@@ -186,13 +206,16 @@ export class PartitionDriver {
       }
       if (result === 'stopping' || result.kind === 'stop') return this.#cutRest()
       if (result.kind === 'end' || result.kind === 'handed-on') {
-        this.#task.end()
+        if (result.kind === 'end') this.#task.end()
+        else this.#task.handOn(result.to, result.position)
         return this.#cut()
       }
       if (result.kind === 'quiet') {
         state.observeArrival(result.arrivalClockMs)
+        const hasMoved = result.position !== undefined && this.#task.moveTo(result.position)
         const mayIdle = bindings.source.isBacklog !== true
-        if (mayIdle && this.#task.observeQuiet(result.arrivalClockMs, state.firstArrivalMs)) await this.#cut()
+        const isIdleNow = mayIdle && this.#task.observeQuiet(result.arrivalClockMs, state.firstArrivalMs)
+        if (hasMoved || isIdleNow) await this.#cut()
       } else await this.#add(result.batch)
       state.alignment?.observe(partition.id, this.#task.watermarkMs, result.kind === 'records')
       if (this.#isOld()) await this.#cut()
@@ -290,9 +313,7 @@ export class PartitionDriver {
         return { type: 'partition', state, records, dedupe: dedupeKeys, partials: partialsKey }
       },
       recorded: () => {
-        const { watermarkMs, idle, ended, lastArrivalMs } = output.state
-        const recorded = { task: partition.id, epoch, watermarkMs, idle, ended, lastArrivalMs }
-        feed?.offer(recorded, output.partials)
+        feed?.offer(recordedPartition(partition.id, epoch, output.state), output.partials)
       },
     })
     committed.catch((error: unknown) => this.#fail(error))

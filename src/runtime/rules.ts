@@ -57,6 +57,14 @@ export interface ProtocolRules {
   readonly keepFiredPanes: boolean
   /** A partition that has recorded nothing yet holds the watermark at −∞. */
   readonly allSourcesHoldWatermark: boolean
+  /** A partition is not opened before the ends of those that it follows are recorded. */
+  readonly parentsFirst: boolean
+  /** It begins with the lowest of their watermarks. */
+  readonly inheritWatermark: boolean
+  /** … and with what their steps remember by key. */
+  readonly inheritKeys: boolean
+  /** A partition that was handed on holds the watermark until those that follow it have been heard. */
+  readonly parentHoldsWatermark: boolean
   /** Records are deleted only below one that is published in every sink. */
   readonly deletePublishedOnly: boolean
   /** … and that no restore of the merge folds again; the merge's own only below its snapshot. */
@@ -105,6 +113,10 @@ export const ALL_RULES: ProtocolRules = {
   claimsMoveNoWatermark: true,
   keepFiredPanes: true,
   allSourcesHoldWatermark: true,
+  parentsFirst: true,
+  inheritWatermark: true,
+  inheritKeys: true,
+  parentHoldsWatermark: true,
   deletePublishedOnly: true,
   retainMergeSnapshot: true,
   retainForEverySlice: true,

@@ -10,6 +10,7 @@ import type { PipelineSpec } from '../topology/node.ts'
 import { Backfill, type ContextBase } from './backfill.ts'
 import type { RunBindings, RunSummary, TableSummary } from './bindings.ts'
 import { Chain } from './chain.ts'
+import { hasRetired, knownPartitions } from './chain-folders.ts'
 import { totalsIfFinished } from './finished.ts'
 import { GroupRun } from './group-run.ts'
 import type { IncarnationHistory } from './history.ts'
@@ -157,11 +158,12 @@ class PipelineRun {
   /** All partitions, to their end or to a stop. */
   async #runAll(partitions: readonly SourcePartition[]): Promise<RunSummary> {
     const context = await this.#openContext(partitions)
-    const chains = new Map(partitions.map(({ id }) => [id, new Chain(context, id)]))
+    const all = [...partitions, ...this.#unlisted(await this.#knownOf(context), partitions)]
+    const chains = new Map(all.map(({ id }) => [id, new Chain(context, id)]))
     const finished = await totalsIfFinished(context, chains)
     if (finished !== null) return this.#summary('nothing-to-do', finished, 0)
-    const tasks = this.#taskSet(context, partitions, null)
-    tasks.assign({ partitions, mergeTasks: mergeTasksOf(context.plan), all: partitions })
+    const tasks = this.#taskSet(context, all, null)
+    tasks.assign({ partitions: all, mergeTasks: mergeTasksOf(context.plan), all })
     await tasks.settled()
     if (this.#state.failure !== null) throw this.#state.failure.error
     await this.#switchTables(context)
@@ -174,8 +176,9 @@ class PipelineRun {
     try {
       for (let all = partitions; ; all = group.all) {
         const context = await this.#openContext(all)
-        const tasks = this.#taskSet(context, all, membership)
-        const place = { store: context.store, prefix: context.keys.leasePrefix, known: [] }
+        const known = await this.#knownOf(context)
+        const tasks = this.#taskSet(context, [...all, ...this.#unlisted(known, all)], membership)
+        const place = { store: context.store, prefix: context.keys.leasePrefix, known }
         await group.run(tasks, topicsOf(all), place)
         const { failure } = this.#state
         if (failure !== null) throw failure.error
@@ -187,6 +190,19 @@ class PipelineRun {
     } finally {
       await membership.leave()
     }
+  }
+
+  /** Partitions with a chain, or with a history to be read. */
+  async #knownOf(context: TaskContext): Promise<readonly string[]> {
+    const chained = hasRetired(this.#bindings.source) ? await knownPartitions(context) : []
+    return [...new Set([...chained, ...Object.keys(this.#history?.positions ?? {})])]
+  }
+
+  /** Of those that are known, what the source does not list and can open all the same. */
+  #unlisted(known: readonly string[], listed: readonly SourcePartition[]): readonly SourcePartition[] {
+    const { source } = this.#bindings
+    const ids = new Set(listed.map(({ id }) => id))
+    return known.filter((id) => !ids.has(id)).flatMap((id) => source.partitionOf?.(id) ?? [])
   }
 
   #taskSet(
@@ -205,6 +221,7 @@ class PipelineRun {
       }),
       state: this.#state,
       membership,
+      known: new Set(partitions.map(({ id }) => id)),
     })
   }
 
@@ -240,6 +257,7 @@ class PipelineRun {
       rules: this.#rules,
     }
     const tasks = partitions.map(({ id }) => id)
+    const isReadable = (task: string): boolean => tasks.includes(task) || source.partitionOf?.(task) != null
     const { record, program } = await resolveIncarnation({
       store: lake,
       pipeline: this.#spec.name,
@@ -249,7 +267,7 @@ class PipelineRun {
       merges: plan,
       // Only once: what this run has begun it goes on with.
       fresh: fresh && !this.#hasBegun,
-      backfill: backfill && !this.#hasBegun ? new Backfill({ base, format, tasks }) : null,
+      backfill: backfill && !this.#hasBegun ? new Backfill({ base, format, isReadable }) : null,
       allowRemoved: this.#bindings.allowRemoved === true,
       run: this.#runId,
       retry: this.#retry,

@@ -1,9 +1,10 @@
-import { type MergePlace, mergeTasksOfStage } from '../checkpoint/keys.ts'
+import type { MergePlace } from '../checkpoint/keys.ts'
 import type { DataRecord, FoldedEpochs, MergeWork } from '../checkpoint/record.ts'
 import { retainedEpochs } from '../checkpoint/retention.ts'
 import type { MergeState, SourceEpoch } from '../engine/merge-task.ts'
 import type { PartialsJson } from '../engine/partial.ts'
-import type { Plan } from '../engine/plan.ts'
+import type { PartitionState } from '../engine/partition-task.ts'
+import { areEnded } from '../engine/source-progress.ts'
 import { assert, PipelineError } from '../errors.ts'
 import { Chain } from './chain.ts'
 import { readLine } from './staged-lines.ts'
@@ -60,31 +61,36 @@ export class SourceChains {
   }
 }
 
-/** The tasks that a merge task folds. `partitions` are those of the source. */
-export function sourcesOf(plan: Plan, { stage }: MergePlace, partitions: () => readonly string[]) {
-  const before = mergeTasksOfStage(plan, stage - 1)
-  return stage === 0 ? partitions : (): readonly string[] => before
-}
-
 /** What a merge needs to know of a source's epoch beside its partials. */
 export function recordedEpoch({
   task,
   epoch,
   work,
 }: Pick<DataRecord, 'task' | 'epoch' | 'work'>): RecordedEpoch {
-  if (work.type === 'partition') {
-    const { watermarkMs, idle, ended, lastArrivalMs } = work.state
-    return { task, epoch, watermarkMs, idle, ended, lastArrivalMs }
-  }
+  if (work.type === 'partition') return recordedPartition(task, epoch, work.state)
   const { state, nowMs = -Infinity } = work
   const { downstreamWatermarkMs: watermarkMs } = state
   return { task, epoch, watermarkMs, idle: false, ended: isMergeEnded(state), lastArrivalMs: nowMs }
 }
 
+export function recordedPartition(task: string, epoch: number, state: PartitionState): RecordedEpoch {
+  const { watermarkMs, idle, ended, lastArrivalMs, parents, successors } = state
+  return {
+    task,
+    epoch,
+    watermarkMs,
+    idle,
+    ended,
+    lastArrivalMs,
+    ...(parents && { parents }),
+    ...(successors && { successors }),
+  }
+}
+
 /** True where none of its sources will add anything more. */
 export function isMergeEnded({ sources }: MergeState): boolean {
-  const all = Object.values(sources)
-  return all.length > 0 && all.every(({ ended }) => ended)
+  const all = new Map(Object.entries(sources))
+  return all.size > 0 && areEnded(all)
 }
 
 export function mergeWorkOf(work: { readonly type: string }): MergeWork {

@@ -6,7 +6,9 @@ import { assert, messageOf } from '../errors.ts'
 import type { Assignment, Membership, SourcePartition } from '../ports.ts'
 import type { RunBindings } from './bindings.ts'
 import { Chain } from './chain.ts'
+import { hasRetired, partitionChains } from './chain-folders.ts'
 import { MergeDriver } from './merge-driver.ts'
+import { MergeSources } from './merge-sources.ts'
 import { OrphanSweeper } from './orphans.ts'
 import { mergeOutbox, mergeShapes, mergeTables, partitionTables, sinkNames } from './outputs.ts'
 import { ownTask } from './own-task.ts'
@@ -29,6 +31,8 @@ export interface TaskSetOptions {
   readonly state: RunState
   /** Null where this process runs all tasks. */
   readonly membership: Membership | null
+  /** Partitions with a chain or a history, which the source may not list any more. */
+  readonly known: ReadonlySet<string>
 }
 
 interface RunningTask {
@@ -48,6 +52,8 @@ export class TaskSet {
   readonly #merges = new Map<string, RunningTask>()
   readonly #totals = new Map<string, Totals>()
   readonly #ended = new Set<string>()
+  /** What follows those that have ended. */
+  readonly #successors = new Set<string>()
   /** Looks at what other processes run. */
   readonly #watching = new StopScope()
   #watch: Promise<void> | null = null
@@ -90,7 +96,8 @@ export class TaskSet {
     const { membership } = this.#options
     // A group that has assigned nothing has ended nothing.
     if (membership !== null && this.#all.length === 0) return false
-    return this.#all.every(({ id }) => this.#ended.has(id))
+    const ids = [...this.#all.map(({ id }) => id), ...this.#successors]
+    return ids.every((id) => this.#ended.has(id))
   }
 
   /** Runs these tasks from now on, and no others. A task that is ours already goes on undisturbed. */
@@ -191,9 +198,10 @@ export class TaskSet {
   }
 
   async #runPartition(partition: SourcePartition, scope: StopScope): Promise<void> {
-    const { topics, schemas, state, membership } = this.#options
+    const { topics, schemas, state, membership, known } = this.#options
     const bindings = this.#bindings
     const context = scoped(this.#options.context, scope)
+    const isPresent = (task: string): boolean => known.has(task) || this.#all.some(({ id }) => id === task)
     const chain = new Chain(context, partition.id)
     const { plan, deadLetters } = context
     const tables = partitionTables(context)
@@ -217,6 +225,7 @@ export class TaskSet {
           bindings,
           partition,
           topics,
+          isPresent,
           chain,
           ownership,
           schemas,
@@ -228,11 +237,13 @@ export class TaskSet {
         this.#news.tookOver(partition.id, this.#placeOf(partition, driver.task.position))
         try {
           await driver.run()
+          if (driver.task.ended) membership?.ended?.(partition.id)
         } finally {
           place = this.#placeOf(partition, driver.task.position)
           this.#retention.release(partition.id)
           this.#count(partition.id, driver.committer.records, driver.task.totals)
           if (driver.task.ended) this.#ended.add(partition.id)
+          for (const successor of driver.task.successors ?? []) this.#successors.add(successor)
         }
       })
     } finally {
@@ -254,7 +265,12 @@ export class TaskSet {
       context,
       chain,
       place,
-      partitions: () => this.#all.map(({ id }) => id),
+      sources: new MergeSources({
+        plan: context.plan,
+        place,
+        partitions: () => this.#all,
+        chained: async () => (hasRetired(bindings.source) ? partitionChains(context) : []),
+      }),
       feed: this.#feeds.of(place),
       next,
       scope,

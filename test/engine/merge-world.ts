@@ -39,7 +39,7 @@ const source: SourceNode = {
   watermark: { kind: 'bounded-out-of-orderness', boundMs: 0, idleAfterMs: null, futureLimitMs: 1e15 },
 }
 
-export const RULES = { keepFiredPanes: true, allSourcesHoldWatermark: true }
+export const RULES = { keepFiredPanes: true, allSourcesHoldWatermark: true, parentHoldsWatermark: true }
 
 export interface Program {
   readonly window?: WindowSpec

@@ -207,7 +207,7 @@ export class Merge {
   #create(): MergeWindow {
     return createMergeWindow({
       plan: this.#plan,
-      rules: { keepFiredPanes: true, allSourcesHoldWatermark: true },
+      rules: { keepFiredPanes: true, allSourcesHoldWatermark: true, parentHoldsWatermark: true },
       readers: this.#readers,
     })
   }

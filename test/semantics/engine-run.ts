@@ -46,7 +46,7 @@ export interface RecordingPace {
 }
 
 const PACE: RecordingPace = { changes: 2, whole: 6 }
-const RULES = { keepFiredPanes: true, allSourcesHoldWatermark: true }
+const RULES = { keepFiredPanes: true, allSourcesHoldWatermark: true, parentHoldsWatermark: true }
 
 /**
  * The engine's tasks alone, without a runtime: one says which records each partition takes, where epochs end, when everybody goes on from what was recorded, and
