@@ -55,6 +55,8 @@ class Subscriber {
   /** Of those that had an event. */
   #subscriptions = 0
   #timesTakenOver = 0
+  /** For the next event. */
+  #waiting: AbortController | null = null
 
   constructor(options: FanOutOptions, target: ShardTarget) {
     this.#options = options
@@ -94,7 +96,10 @@ class Subscriber {
 
     this.#calledMs = clock.nowMs()
     const release = new AbortController()
-    const letGo = (): void => release.abort('not read any more')
+    const letGo = (): void => {
+      release.abort('not read any more')
+      this.#waiting?.abort('not read any more')
+    }
     signal.addEventListener('abort', letGo)
     const { consumer: reader, continuation } = subscription
     const start: ShardStart =
@@ -124,12 +129,13 @@ class Subscriber {
   /** Null at the end. Only who waits can tell silence from a reader that is slow. */
   async #next(events: AsyncIterator<SubscriptionEvent>): Promise<SubscriptionEvent | null> {
     const { silenceMs } = this.#times
-    const answered = new AbortController()
+    const waiting = new AbortController()
+    this.#waiting = waiting
     const next = events.next()
     // Nobody waits for it after a silence.
     next.catch(() => {})
     try {
-      const silence = this.#options.clock.sleep(silenceMs, answered.signal).then(() => null)
+      const silence = this.#options.clock.sleep(silenceMs, waiting.signal).then(() => null)
       const result = await Promise.race([next, silence])
       if (result === null) {
         throw unavailable(
@@ -138,7 +144,7 @@ class Subscriber {
       }
       return result.done === true ? null : result.value
     } finally {
-      answered.abort('answered')
+      waiting.abort('answered')
     }
   }
 

@@ -1,0 +1,318 @@
+import fc from 'fast-check'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { fanOut } from '../../../consumers/kinesis/fan-out.ts'
+import { FanOutConsumer } from '../../../consumers/kinesis/fan-out-consumer.ts'
+import { PipelineError } from '../../../src/errors.ts'
+import type { KinesisApi, ShardStart } from '../../../src/kinesis/api.ts'
+import { KinesisCounts } from '../../../src/kinesis/counts.ts'
+import {
+  credentialsExpired,
+  type FakeFault,
+  inUse,
+  refused,
+  throttled,
+  unavailable,
+} from '../../kinesis/fake-faults.ts'
+import { FakeKinesis } from '../../kinesis/fake-kinesis.ts'
+import { StepClock } from '../../kinesis/step-clock.ts'
+import { listLog, TestTarget } from './shard-target-kit.ts'
+
+const MINUTE_MS = 60_000
+const SHARD = { stream: 'trips', shardId: 'shardId-000000000000' }
+
+/** A stream of one shard, and readers of it by fan-out. */
+class FanOutKit {
+  readonly clock = new StepClock()
+  readonly kinesis = new FakeKinesis({ clock: this.clock })
+  readonly counts = new KinesisCounts()
+  readonly log: string[] = []
+  /** Of each call of subscribe. */
+  readonly starts: ShardStart[] = []
+  readonly put: string[] = []
+
+  constructor() {
+    this.kinesis.addStream('trips')
+  }
+
+  /** A reader of its own, until the test is over. */
+  read({ name = 'taxi', start }: { readonly name?: string; readonly start?: ShardStart } = {}): TestTarget {
+    const { clock, kinesis, counts } = this
+    const log = listLog(this.log)
+    const consumer = new FanOutConsumer({
+      api: kinesis,
+      stream: () => kinesis.describeStream('trips'),
+      name,
+      clock,
+      log,
+    })
+    const api: Pick<KinesisApi, 'subscribe' | 'listShards'> = {
+      listShards: (stream) => kinesis.listShards(stream),
+      subscribe: (consumer, shardId, start, signal) => {
+        this.starts.push(start)
+        return kinesis.subscribe(consumer, shardId, start, signal)
+      },
+    }
+    const entropy = { nonce: () => 'nonce', random: () => 0.5 }
+    const target = new TestTarget(SHARD, start)
+    const fetch = fanOut({ api, consumer, clock, entropy, log, counts })
+    const done = fetch(target)
+    onTestFinished(async () => {
+      target.stop()
+      await done
+    })
+    return target
+  }
+
+  write(count: number): void {
+    for (let i = 0; i < count; i++) {
+      this.put.push(this.kinesis.put('trips', `record ${this.put.length}`).sequenceNumber)
+    }
+  }
+
+  /** The next faults of calls to subscribe, in turn. */
+  plan(...faults: readonly (FakeFault | null)[]): void {
+    const left = [...faults]
+    this.kinesis.plan(({ operation }) => (operation === 'subscribe' ? (left.shift() ?? null) : null))
+  }
+}
+
+describe('a shard that is read by enhanced fan-out', () => {
+  it('gives each record once across subscriptions, which end every five minutes', async () => {
+    const kit = new FanOutKit()
+    const target = kit.read()
+    for (let minute = 0; minute < 21; minute++) {
+      kit.write(3)
+      await kit.clock.advance(MINUTE_MS)
+    }
+    expect(target.sequenceNumbers).toEqual(kit.put)
+    expect(kit.counts.toJSON()).toEqual({ resubscriptions: 4 })
+    expect(kit.log).toEqual(['info: reading with enhanced fan-out'])
+  })
+
+  it('goes on from the continuation where no record has come', async () => {
+    const kit = new FanOutKit()
+    const target = kit.read({ start: { kind: 'time', timeMs: kit.clock.nowMs() } })
+    await kit.clock.advance(6 * MINUTE_MS)
+    expect(kit.starts.map(({ kind }) => kind)).toEqual(['time', 'after'])
+    kit.write(2)
+    await kit.clock.advance(10 * MINUTE_MS)
+    expect(target.sequenceNumbers).toEqual(kit.put)
+    expect(target.answers.at(-1)).toMatchObject({ records: [], millisBehindLatest: 0 })
+  })
+
+  it('goes on behind the last record where Kinesis does not take the continuation', async () => {
+    const kit = new FanOutKit()
+    kit.plan(null, { kind: 'throw', error: refused('StartingSequenceNumber is invalid') })
+    const target = kit.read()
+    kit.write(2)
+    await kit.clock.advance(6 * MINUTE_MS)
+    kit.write(2)
+    await kit.clock.advance(MINUTE_MS)
+    expect(target.sequenceNumbers).toEqual(kit.put)
+    expect(kit.starts[2]).toEqual({ kind: 'after', sequenceNumber: kit.put[1] })
+    expect(kit.starts[1]).not.toEqual(kit.starts[2])
+  })
+
+  it('is told of its end, and of the shards that follow', async () => {
+    const kit = new FanOutKit()
+    const target = kit.read()
+    kit.write(5)
+    const children = kit.kinesis.split('trips', SHARD.shardId)
+    await kit.clock.advance(10 * MINUTE_MS)
+    expect(target.sequenceNumbers).toEqual(kit.put)
+    expect(target.children).toEqual(children)
+    expect(kit.starts).toHaveLength(1)
+  })
+
+  it('loses nothing, and gives nothing twice, whatever happens to its subscriptions', async () => {
+    const fault = fc.oneof(
+      fc.constant(null),
+      fc.constantFrom<FakeFault>(
+        { kind: 'throw', error: throttled() },
+        { kind: 'throw', error: inUse() },
+        { kind: 'throw', error: unavailable() },
+        { kind: 'throw', error: credentialsExpired() },
+        { kind: 'hang' },
+      ),
+      fc
+        .tuple(fc.integer({ min: 0, max: 5 }), fc.constantFrom(throttled, inUse, unavailable))
+        .map(([afterEvents, error]): FakeFault => ({ kind: 'break', afterEvents, error: error() })),
+    )
+    const step = fc.record({
+      records: fc.integer({ min: 0, max: 4 }),
+      waitMs: fc.integer({ min: 0, max: 8 * MINUTE_MS }),
+      isFull: fc.boolean(),
+    })
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fault, { maxLength: 12 }),
+        fc.array(step, { maxLength: 12 }),
+        async (faults, steps) => {
+          const kit = new FanOutKit()
+          kit.plan(...faults)
+          const target = kit.read()
+          for (const { records, waitMs, isFull } of steps) {
+            kit.write(records)
+            if (isFull) target.fill()
+            else target.drain()
+            await kit.clock.advance(waitMs)
+          }
+          target.drain()
+          const children = kit.kinesis.split('trips', SHARD.shardId)
+          await kit.clock.until(() => target.children !== null)
+          target.stop()
+          expect(target.sequenceNumbers).toEqual(kit.put)
+          expect(target.children).toEqual(children)
+          expect(target.failure).toBeNull()
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+})
+
+describe('a subscription that is lost', () => {
+  it('in the middle is followed by another one, not sooner than Kinesis allows', async () => {
+    const kit = new FanOutKit()
+    kit.write(3)
+    kit.plan({ kind: 'break', afterEvents: 1, error: unavailable() })
+    const target = kit.read()
+    await kit.clock.advance(MINUTE_MS)
+    kit.write(3)
+    await kit.clock.advance(MINUTE_MS)
+    expect(target.sequenceNumbers).toEqual(kit.put)
+    const [first, second] = kit.kinesis.callsOf('subscribe').map(({ atMs }) => atMs)
+    expect(second! - first!).toBeGreaterThanOrEqual(5_000)
+    expect(kit.counts.toJSON()).toEqual({ lostConnections: 1, resubscriptions: 1 })
+  })
+
+  it('without a word is noticed by its silence', async () => {
+    const kit = new FanOutKit()
+    kit.write(3)
+    kit.plan({ kind: 'hang' })
+    const target = kit.read()
+    await kit.clock.advance(19_000)
+    expect(kit.starts).toHaveLength(1)
+    await kit.clock.advance(3_000)
+    expect(target.sequenceNumbers).toEqual(kit.put)
+    expect(kit.counts.toJSON()).toEqual({ lostConnections: 1 })
+  })
+
+  it('while its reader has no room is resumed when there is some', async () => {
+    const kit = new FanOutKit()
+    const target = kit.read()
+    kit.write(1)
+    await kit.clock.advance(1_000)
+    target.fill()
+    kit.write(5)
+    await kit.clock.advance(30 * MINUTE_MS)
+    kit.write(5)
+    expect(target.sequenceNumbers.length).toBeLessThan(11)
+    expect(kit.starts).toHaveLength(1)
+    target.drain()
+    await kit.clock.advance(MINUTE_MS)
+    expect(target.sequenceNumbers).toEqual(kit.put)
+    expect(kit.log).toEqual(['info: reading with enhanced fan-out'])
+  })
+
+  it('again and again makes one warning, and a word when it is over', async () => {
+    const kit = new FanOutKit()
+    kit.plan(...Array.from({ length: 40 }, (): FakeFault => ({ kind: 'throw', error: throttled() })))
+    const target = kit.read()
+    kit.write(1)
+    await kit.clock.until(() => target.sequenceNumbers.length > 0)
+    expect(kit.log).toEqual([
+      'info: reading with enhanced fan-out',
+      'warn: reading is interrupted, trying again',
+      'info: reading goes on',
+    ])
+    expect(kit.counts.toJSON()).toEqual({ throttled: 40 })
+    // Not faster than once a second, and not slower than once in ten.
+    const calls = kit.kinesis.callsOf('subscribe').map(({ atMs }) => atMs)
+    const gaps = calls.slice(1).map((atMs, i) => atMs - calls[i]!)
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(1_000)
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(10_000)
+  })
+
+  it('to somebody with the same consumer comes back, for both of them, with a warning', async () => {
+    const kit = new FanOutKit()
+    const one = kit.read()
+    const other = kit.read()
+    for (let minute = 0; minute < 10; minute++) {
+      kit.write(2)
+      await kit.clock.advance(MINUTE_MS)
+    }
+    expect(one.sequenceNumbers).toEqual(kit.put)
+    expect(other.sequenceNumbers).toEqual(kit.put)
+    expect(kit.counts.get('inUse')).toBeGreaterThan(10)
+    expect(kit.log.filter((line) => line.includes('same consumer')).length).toBe(2)
+  })
+
+  it('for good ends the reading: nothing is left to wait for', async () => {
+    const kit = new FanOutKit()
+    const forbidden = new PipelineError('KINESIS_FORBIDDEN', 'not authorized')
+    kit.plan({ kind: 'break', afterEvents: 1, error: forbidden })
+    const target = kit.read()
+    await kit.clock.advance(MINUTE_MS)
+    expect(target.failure).toBe(forbidden)
+    expect(kit.starts).toHaveLength(1)
+  })
+})
+
+describe('the consumer of enhanced fan-out', () => {
+  it('is registered again where somebody has removed it', async () => {
+    const kit = new FanOutKit()
+    const target = kit.read()
+    kit.write(1)
+    await kit.clock.advance(MINUTE_MS)
+    const consumer = await kit.kinesis.registerConsumer(await kit.kinesis.describeStream('trips'), 'taxi')
+    await kit.kinesis.deregisterConsumer(consumer)
+    kit.write(1)
+    await kit.clock.advance(6 * MINUTE_MS)
+    kit.write(1)
+    await kit.clock.advance(MINUTE_MS)
+    expect(target.sequenceNumbers).toEqual(kit.put)
+    expect(kit.log).toContain(
+      'warn: the consumer of enhanced fan-out was removed while it was read with; it is registered again',
+    )
+  })
+
+  it('is not to blame where the stream is gone', async () => {
+    const kit = new FanOutKit()
+    const target = kit.read()
+    await kit.clock.advance(1_000)
+    kit.kinesis.removeStream('trips')
+    await kit.clock.advance(6 * MINUTE_MS)
+    expect(target.failure).toMatchObject({ code: 'STREAM_NOT_FOUND' })
+  })
+
+  it('that cannot be registered for a minute, because there are too many, ends the reading with advice', async () => {
+    const kit = new FanOutKit()
+    kit.kinesis.plan(({ operation }) =>
+      operation === 'registerConsumer' ? { kind: 'throw', error: throttled() } : null,
+    )
+    const target = kit.read()
+    await kit.clock.advance(50_000)
+    expect(target.failure).toBeNull()
+    await kit.clock.advance(30_000)
+    expect(target.failure).toMatchObject({
+      code: 'KINESIS_CONSUMERS_FULL',
+      advice: expect.stringContaining('deregister-stream-consumer') as string,
+    })
+  })
+
+  it('is asked for once by all shards', async () => {
+    const kit = new FanOutKit()
+    const { clock, kinesis } = kit
+    const consumer = new FanOutConsumer({
+      api: kinesis,
+      stream: () => kinesis.describeStream('trips'),
+      name: 'taxi',
+      clock,
+      log: listLog(kit.log),
+    })
+    const facts = await Promise.all([consumer.facts(), consumer.facts(), consumer.facts()])
+    expect(new Set(facts).size).toBe(1)
+    expect(kinesis.callsOf('registerConsumer')).toHaveLength(1)
+  })
+})
