@@ -1,3 +1,5 @@
+import type { PipelineError } from '../errors.ts'
+
 /** What has gone wrong and was mended by trying again; and what was left out. */
 export const KINESIS_COUNTS = [
   'throttled',
@@ -26,5 +28,21 @@ export class KinesisCounts {
   /** Those above zero. */
   toJSON(): Partial<Record<KinesisCount, number>> {
     return Object.fromEntries(this.#counts)
+  }
+}
+
+/** Counts a failure that waiting mends. Not credentials: the client does, because it mends most of them by itself. */
+export function countFault(counts: KinesisCounts, { code }: PipelineError): void {
+  switch (code) {
+    case 'KINESIS_THROTTLED':
+      return counts.add('throttled')
+    case 'KINESIS_ITERATOR_EXPIRED':
+      return counts.add('expiredIterators')
+    case 'KINESIS_IN_USE':
+      return counts.add('inUse')
+    case 'KINESIS_CREDENTIALS':
+      return
+    default:
+      counts.add('lostConnections')
   }
 }
