@@ -2,15 +2,12 @@ import avsc from 'avsc'
 import { KinesisOutbox } from '../../../sinks/kinesis/kinesis-outbox.ts'
 import type { StreamContent } from '../../../sinks/kinesis/content.ts'
 import { letterContent } from '../../../sinks/kinesis/letter-content.ts'
-import { PipelineError } from '../../../src/errors.ts'
-import type { KinesisApi, PutEntry, PutOutcome, StreamFacts } from '../../../src/kinesis/api.ts'
+import type { PipelineError } from '../../../src/errors.ts'
+import type { PutEntry, PutOutcome } from '../../../src/kinesis/api.ts'
 import type { SchemaRegistry, SourceWorld } from '../../../src/ports.ts'
+import { unavailable } from '../../kinesis/fake-faults.ts'
+import { FakeKinesis } from '../../kinesis/fake-kinesis.ts'
 import { IMPATIENT, WORLD } from '../../support/world.ts'
-
-export interface Stored {
-  readonly partitionKey: string
-  readonly data: Uint8Array
-}
 
 /** What a request comes to: the outcome of each entry, and whether its answer arrives. */
 export interface Fate {
@@ -22,70 +19,33 @@ export interface Fate {
   readonly failure?: PipelineError
 }
 
-/** Streams in memory that can be put into. */
-export class TestStreams {
-  readonly stored = new Map<string, Stored[]>()
-  readonly created: string[] = []
+/** A Kinesis in which a test says of each request what becomes of which entry, and that keeps what is put in one order for all shards. */
+export class TestStreams extends FakeKinesis {
   requests = 0
-  recordBytesMax = 1_048_576
   /** What happens to a request. */
   fateOf: (entries: readonly PutEntry[], stream: string) => Fate = () => ({})
+  readonly #stored: (PutEntry & { readonly stream: string })[] = []
 
   constructor(streams: readonly string[]) {
-    for (const stream of streams) this.stored.set(stream, [])
+    super({ clock: IMPATIENT })
+    for (const stream of streams) this.addStream(stream)
   }
 
-  in(stream: string): readonly Stored[] {
-    return this.stored.get(stream) ?? []
+  in(stream: string): readonly PutEntry[] {
+    return this.#stored.filter((entry) => entry.stream === stream)
   }
 
-  get api(): KinesisApi {
-    const unused = (): never => {
-      throw new Error('a sink does not read')
-    }
-    return {
-      description: 'streams of a test',
-      describeStream: async (stream) => this.#facts(stream),
-      putRecords: async (stream, entries) => this.#put(stream, entries),
-      createStream: async (stream, shards) => {
-        this.created.push(`${stream}: ${shards}`)
-        this.stored.set(stream, [])
-      },
-      close: () => {},
-      listShards: unused,
-      shardIterator: unused,
-      getRecords: unused,
-      registerConsumer: unused,
-      deregisterConsumer: unused,
-      subscribe: unused,
-    }
-  }
-
-  #facts(stream: string): StreamFacts {
-    if (!this.stored.has(stream)) throw new PipelineError('STREAM_NOT_FOUND', `no stream ${stream}`)
-    return {
-      stream,
-      arn: `arn:aws:kinesis:eu-west-1:123456789012:stream/${stream}`,
-      createdMs: 1,
-      retentionMs: 86_400_000,
-      openShards: 1,
-      isOnDemand: false,
-      recordBytesMax: this.recordBytesMax,
-    }
-  }
-
-  #put(stream: string, entries: readonly PutEntry[]): readonly PutOutcome[] {
+  override async putRecords(stream: string, entries: readonly PutEntry[]): Promise<readonly PutOutcome[]> {
     this.requests++
     const { refused, lost, failure } = this.fateOf(entries, stream)
     if (failure !== undefined) throw failure
-    const outcomes = entries.map(({ partitionKey, data }, index): PutOutcome => {
+    const outcomes = entries.map((entry, index): PutOutcome => {
       const code = refused?.get(index)
       if (code !== undefined) return { kind: 'refused', code, message: 'of a test' }
-      const records = this.stored.get(stream)!
-      records.push({ partitionKey, data })
-      return { kind: 'stored', shardId: 'shardId-000000000000', sequenceNumber: `${records.length}` }
+      this.#stored.push({ ...entry, stream })
+      return { kind: 'stored', ...this.put(stream, entry.data, entry) }
     })
-    if (lost === true) throw new PipelineError('KINESIS_UNAVAILABLE', 'no answer', { retryable: true })
+    if (lost === true) throw unavailable()
     return outcomes
   }
 }
@@ -100,7 +60,7 @@ export function outboxOn(
 ): KinesisOutbox {
   const { shards, world = QUICK } = options
   const createStreams = shards === undefined ? null : { shards }
-  return new KinesisOutbox({ kinesis: {}, world, content, createStreams }, streams.api)
+  return new KinesisOutbox({ kinesis: {}, world, content, createStreams }, streams)
 }
 
 /** A registry that takes whatever it is given. */
