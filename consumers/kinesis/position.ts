@@ -1,4 +1,4 @@
-import { assert } from '../../src/errors.ts'
+import { assert, unreachable } from '../../src/errors.ts'
 import type { ShardStart } from '../../src/kinesis/api.ts'
 
 /** Where a reader of a shard goes on. */
@@ -24,24 +24,25 @@ export type PositionPlace =
   /** The shard has ended, and all of it was read. */
   | { readonly kind: 'end' }
 
-const POSITION = /^(\d+):(trim|end|time@(\d+)|after@(\d+)|at@(\d+)(?:\+(\d+))?):(\d+):(\d+)$/
+const POSITION = /^(\d+):([^:]+):(\d+):(\d+)$/
+const PLACE = /^(?:trim|end|time@(\d+)|after@(\d+)|at@(\d+)(?:\+(\d+))?)$/
 
 /** `<created>:<place>:<offset>:<asOf>`, as it is in the records of a chain. */
 export function encodeKinesisPosition({ createdMs, place, offset, asOfMs }: KinesisPosition): string {
-  return `${createdMs}:${placeText(place)}:${offset}:${asOfMs}`
+  return `${createdMs}:${encodePlace(place)}:${offset}:${asOfMs}`
 }
 
 export function isKinesisPosition(text: string): boolean {
-  return POSITION.test(text)
+  return PLACE.test(POSITION.exec(text)?.[2] ?? '')
 }
 
 export function parseKinesisPosition(text: string): KinesisPosition {
   const match = POSITION.exec(text)
   assert(match !== null, `${JSON.stringify(text)} is not a position in a Kinesis stream`)
-  const [, created, place, time, after, at, index, offset, asOf] = match
+  const [, created, place, offset, asOf] = match
   return {
     createdMs: Number(created),
-    place: placeOf(place!, time, after, at, index),
+    place: parsePlace(place!),
     offset: Number(offset),
     asOfMs: Number(asOf),
   }
@@ -59,10 +60,12 @@ export function startOfPlace(place: PositionPlace): ShardStart | null {
       return { kind: place.kind, sequenceNumber: place.sequenceNumber }
     case 'end':
       return null
+    default:
+      return unreachable(place)
   }
 }
 
-function placeText(place: PositionPlace): string {
+export function encodePlace(place: PositionPlace): string {
   switch (place.kind) {
     case 'trim':
     case 'end':
@@ -73,16 +76,15 @@ function placeText(place: PositionPlace): string {
       return `at@${place.sequenceNumber}${place.index === undefined ? '' : `+${place.index}`}`
     case 'after':
       return `after@${place.sequenceNumber}`
+    default:
+      return unreachable(place)
   }
 }
 
-function placeOf(
-  text: string,
-  time: string | undefined,
-  after: string | undefined,
-  at: string | undefined,
-  index: string | undefined,
-): PositionPlace {
+export function parsePlace(text: string): PositionPlace {
+  const match = PLACE.exec(text)
+  assert(match !== null, `${JSON.stringify(text)} is no place in a shard`)
+  const [, time, after, at, index] = match
   if (time !== undefined) return { kind: 'time', timeMs: Number(time) }
   if (after !== undefined) return { kind: 'after', sequenceNumber: after }
   if (at === undefined) return { kind: text === 'trim' ? 'trim' : 'end' }

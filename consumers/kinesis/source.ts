@@ -1,0 +1,313 @@
+import { assert, type PipelineError } from '../../src/errors.ts'
+import type { KinesisApi, ShardFacts, StreamFacts } from '../../src/kinesis/api.ts'
+import { KinesisClientApi } from '../../src/kinesis/client.ts'
+import { kinesisClusterId } from '../../src/kinesis/cluster-id.ts'
+import { KinesisCounts } from '../../src/kinesis/counts.ts'
+import type { KinesisOptions } from '../../src/kinesis/options.ts'
+import { LeaseMembership, type LeaseTimes } from '../../src/leases/lease-membership.ts'
+import type {
+  MembershipPlace,
+  PartitionReader,
+  Source,
+  SourcePartition,
+  SourceWorld,
+} from '../../src/ports.ts'
+import { CountsReport } from './counts-report.ts'
+import { FanOutConsumer } from './fan-out-consumer.ts'
+import { fanOut } from './fan-out.ts'
+import { FeedBudget } from './feed-budget.ts'
+import { beginOf, decideRoots, readShards, type Roots, type StreamStart } from './lineage.ts'
+import type { PollLimits } from './poll-limits.ts'
+import { pollShard } from './poll.ts'
+import { encodeKinesisPosition, type KinesisPosition, parseKinesisPosition } from './position.ts'
+import { loadRoots, settleRoots } from './roots-file.ts'
+import { ShardFeed } from './shard-feed.ts'
+import type { ShardFetch } from './shard-fetch.ts'
+import { shardNumber, shardOfTask, taskOfShard } from './shard-task.ts'
+import { instant, positionExpired, shardGone, streamRecreated } from './source-error.ts'
+
+export interface KinesisSourceOptions {
+  readonly stream: string
+  readonly kinesis: KinesisOptions
+  readonly from: StreamStart
+  /** Null: shards are polled. */
+  readonly fanOut: { readonly consumer: string } | null
+  readonly limits: PollLimits
+  /** Of all shards that this process reads, in memory. */
+  readonly bufferBytes: number
+  readonly leases: LeaseTimes
+  /** Of this process, over restarts. */
+  readonly workerName: string | null
+}
+
+/** The stream and its shards, as they were at that moment. */
+interface StreamLook {
+  readonly atMs: number
+  readonly facts: StreamFacts
+  readonly shards: readonly ShardFacts[]
+}
+
+/** Shards that are opened one after the other need not each have a list of their own: Kinesis answers ten to twenty such calls a second. */
+const LOOK_MS = 2_000
+
+/** A reader is never kept longer than this: it may have an epoch to cut. */
+const READ_WAIT_MS = 1_000
+
+/**
+ * The shards of one stream as a source. Positions are those of the chain; which process reads which shard, leases in the object store say. A source whose membership is
+ * not joined reads what it is told to: where a shard begins that has no position, it decides for itself then.
+ */
+export class KinesisSource implements Source {
+  readonly membership: LeaseMembership
+  readonly #options: KinesisSourceOptions
+  readonly #world: SourceWorld
+  readonly #api: KinesisApi
+  readonly #counts: KinesisCounts
+  readonly #report: CountsReport
+  readonly #budget: FeedBudget
+  readonly #fetch: ShardFetch
+  #last: StreamLook | null = null
+  #looking: Promise<StreamLook> | null = null
+  /** All that were ever listed here. */
+  readonly #shards = new Map<string, ShardFacts>()
+  /** As decided in the incarnation, and where its objects are; without a membership as decided here. */
+  #settled: { readonly prefix: string; readonly roots: Roots } | null = null
+  #ownRoots: Roots | null = null
+  #clusterId: string | null = null
+
+  constructor(options: KinesisSourceOptions, world: SourceWorld, api?: KinesisApi) {
+    const counts = new KinesisCounts()
+    const { stream, kinesis, leases, workerName, bufferBytes } = options
+    this.#options = options
+    this.#world = world
+    this.#counts = counts
+    this.#api = api ?? new KinesisClientApi(kinesis, world, counts)
+    this.#report = new CountsReport(counts, stream, world)
+    this.#budget = new FeedBudget(bufferBytes)
+    this.#fetch = this.#fetchBy()
+    this.membership = new LeaseMembership({
+      source: {
+        partitions: (place) => this.#partitionsAt(place),
+        partition: (id) => this.#partitionOf(id),
+      },
+      name: workerName,
+      times: leases,
+      world,
+    })
+  }
+
+  get description(): string {
+    return `stream ${this.#options.stream} of ${this.#api.description}`
+  }
+
+  /** Of the account and region: a stream's name is unique in it. */
+  get clusterId(): string | null {
+    return this.#clusterId
+  }
+
+  /** All shards that are listed: which of them are read is decided when the pipeline begins, in its incarnation. */
+  async partitions(): Promise<readonly SourcePartition[]> {
+    const { shards } = await this.#look()
+    const listed = new Set(shards.map(({ shardId }) => shardId))
+    return shards.map(({ shardId, parents }) =>
+      this.#partition(
+        shardId,
+        parents.filter((parent) => listed.has(parent)),
+      ),
+    )
+  }
+
+  async open(
+    partition: SourcePartition,
+    position: string | null,
+    parentPositions: readonly string[] = [],
+  ): Promise<PartitionReader> {
+    const { clock, log, acceptLoss } = this.#world
+    const { stream } = this.#options
+    const shardId = this.#shardIdOf(partition.id)
+    assert(shardId !== null, `${partition.id} is no shard of ${stream}`)
+    const { facts, shards } = await this.#lookFor(shardId)
+    const shard = shards.find((listed) => listed.shardId === shardId) ?? null
+    const from =
+      position === null
+        ? this.#begin(facts, shards, shardId, parentPositions.map(parseKinesisPosition))
+        : parseKinesisPosition(position)
+    this.#check(partition, facts, shard, from)
+    this.#report.start()
+    return new ShardFeed({
+      partition,
+      place: { stream, shardId },
+      shard,
+      position: from,
+      start: position === null ? encodeKinesisPosition(from) : undefined,
+      clock,
+      log,
+      counts: this.#counts,
+      retentionMs: () => (this.#last?.facts ?? facts).retentionMs,
+      acceptLoss,
+      budget: this.#budget,
+      fetch: this.#fetch,
+      children: (parent) => this.#childrenOf(parent),
+      explain: (error) => this.#explain(error, from.createdMs),
+      readWaitMs: READ_WAIT_MS,
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#report.stop()
+    this.#api.close()
+  }
+
+  #fetchBy(): ShardFetch {
+    const { fanOut: registered, limits, stream } = this.#options
+    const { clock, entropy, log } = this.#world
+    const api = this.#api
+    const counts = this.#counts
+    if (registered === null) return pollShard({ api, clock, entropy, log, counts, limits })
+    const consumer = new FanOutConsumer({
+      api,
+      stream: () => this.#sameStream(stream),
+      name: registered.consumer,
+      clock,
+      log,
+    })
+    return fanOut({ api, consumer, clock, entropy, log, counts })
+  }
+
+  /** As it is now; those who ask meanwhile get the same. */
+  #look(): Promise<StreamLook> {
+    this.#looking ??= this.#lookNow().finally(() => (this.#looking = null))
+    return this.#looking
+  }
+
+  async #lookNow(): Promise<StreamLook> {
+    const { stream } = this.#options
+    const atMs = this.#world.clock.nowMs()
+    const [facts, shards] = await Promise.all([
+      this.#api.describeStream(stream),
+      this.#api.listShards(stream),
+    ])
+    this.#last = { atMs, facts, shards }
+    this.#clusterId = kinesisClusterId(facts.arn)
+    for (const shard of shards) this.#shards.set(shard.shardId, shard)
+    return this.#last
+  }
+
+  /** As it was a moment ago, if that has the shard. */
+  async #lookFor(shardId: string): Promise<StreamLook> {
+    const last = this.#last
+    const isFresh = last !== null && this.#world.clock.nowMs() - last.atMs < LOOK_MS
+    return isFresh && last.shards.some((listed) => listed.shardId === shardId) ? last : this.#look()
+  }
+
+  /** For the membership: what is read, as decided when the incarnation began. */
+  async #partitionsAt(place: MembershipPlace): Promise<readonly SourcePartition[]> {
+    const { facts, shards } = await this.#look()
+    const known = new Set(place.known.flatMap((id) => this.#shardIdOf(id) ?? []))
+    if (this.#settled?.prefix !== place.prefix) {
+      this.#settled = { prefix: place.prefix, roots: await this.#rootsAt(place, facts, shards, known) }
+    }
+    const { roots } = this.#settled
+    const { createdMs } = roots
+    if (createdMs !== facts.createdMs) throw streamRecreated(facts.stream, createdMs, facts.createdMs)
+    const heard = new Set([...known, ...this.#shards.keys()])
+    return readShards(roots, shards, heard).map(({ shardId, parents }) => this.#partition(shardId, parents))
+  }
+
+  async #rootsAt(
+    place: MembershipPlace,
+    { stream, createdMs }: StreamFacts,
+    shards: readonly ShardFacts[],
+    known: ReadonlySet<string>,
+  ): Promise<Roots> {
+    const settled = await loadRoots(place)
+    if (settled !== null) return settled
+    const { from } = this.#options
+    const nowMs = this.#world.clock.nowMs()
+    return settleRoots(place, decideRoots({ stream, createdMs, shards, from, known, nowMs }))
+  }
+
+  /** Where a shard begins that nobody has read in: its parents' offsets go on, and what is in it arrived after they had ended. */
+  #begin(
+    { stream, createdMs }: StreamFacts,
+    shards: readonly ShardFacts[],
+    shardId: string,
+    parents: readonly KinesisPosition[],
+  ): KinesisPosition {
+    const { from } = this.#options
+    const nowMs = this.#world.clock.nowMs()
+    const decide = (): Roots => decideRoots({ stream, createdMs, shards, from, known: new Set(), nowMs })
+    const roots = this.#settled?.roots ?? (this.#ownRoots ??= decide())
+    return {
+      createdMs: roots.createdMs,
+      place: beginOf(roots, shardId),
+      offset: Math.max(0, ...parents.map(({ offset }) => offset)),
+      asOfMs: parents.length === 0 ? roots.decidedMs : Math.max(...parents.map(({ asOfMs }) => asOfMs)),
+    }
+  }
+
+  /** Throws STREAM_RECREATED, and POSITION_EXPIRED unless the loss is accepted. */
+  #check(
+    { id }: SourcePartition,
+    { stream, createdMs, retentionMs }: StreamFacts,
+    shard: ShardFacts | null,
+    position: KinesisPosition,
+  ): void {
+    const { clock, log, acceptLoss } = this.#world
+    if (position.createdMs !== createdMs) throw streamRecreated(stream, position.createdMs, createdMs)
+    const { place, asOfMs } = position
+    const horizonMs = clock.nowMs() - retentionMs
+    if (place.kind === 'end' || (shard !== null && asOfMs >= horizonMs)) return
+    if (!acceptLoss) throw shard === null ? shardGone(id, asOfMs) : positionExpired(id, asOfMs, horizonMs)
+    log.warn(
+      { partition: id, from: instant(asOfMs), to: shard === null ? 'its end' : instant(horizonMs) },
+      'retention may have deleted records that were not read: they are lost, as accepted',
+    )
+  }
+
+  async #childrenOf(parent: string): Promise<readonly string[]> {
+    await this.#look()
+    const all = [...this.#shards.values()]
+    return all.filter(({ parents }) => parents.includes(parent)).map(({ shardId }) => shardId)
+  }
+
+  /** Of an error that ends the reading of a shard. */
+  async #explain(error: PipelineError, createdMs: number): Promise<PipelineError> {
+    if (error.code !== 'STREAM_NOT_FOUND' && error.code !== 'KINESIS_REFUSED') return error
+    try {
+      const { stream } = this.#options
+      const facts = await this.#api.describeStream(stream)
+      return facts.createdMs === createdMs ? error : streamRecreated(stream, createdMs, facts.createdMs)
+    } catch {
+      return error
+    }
+  }
+
+  /** The stream that is read, not another one of its name. */
+  async #sameStream(stream: string): Promise<StreamFacts> {
+    const facts = await this.#api.describeStream(stream)
+    const createdMs = this.#last?.facts.createdMs ?? facts.createdMs
+    if (facts.createdMs !== createdMs) throw streamRecreated(stream, createdMs, facts.createdMs)
+    return facts
+  }
+
+  #partitionOf(id: string): SourcePartition | null {
+    const shardId = this.#shardIdOf(id)
+    return shardId === null ? null : this.#partition(shardId, [])
+  }
+
+  #shardIdOf(task: string): string | null {
+    const shard = shardOfTask(task)
+    return shard?.stream === this.#options.stream ? shard.shardId : null
+  }
+
+  #partition(shardId: string, parents: readonly string[]): SourcePartition {
+    const { stream } = this.#options
+    return {
+      id: taskOfShard(stream, shardId),
+      topic: stream,
+      partition: shardNumber(shardId),
+      parents: parents.map((parent) => taskOfShard(stream, parent)),
+    }
+  }
+}
