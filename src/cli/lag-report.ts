@@ -3,19 +3,19 @@ import type { TaskProgress } from './chain-facts.ts'
 import { isoTimeOf } from './format.ts'
 import type { PartitionEnds } from './topic-ends.ts'
 
-/** How far a pipeline is behind its topics, as `millrace lag --json` prints it. Times are ISO 8601, spans milliseconds. */
-export interface LagReport {
+/** How far a pipeline is behind its topics or its stream, as `millrace lag --json` prints it. Times are ISO 8601, spans milliseconds. */
+export interface LagReport<Input extends InputLag = PartitionLag> {
   readonly pipeline: string
   readonly incarnation: number
   readonly at: string
-  readonly partitions: readonly PartitionLag[]
+  readonly partitions: readonly Input[]
   readonly merges: readonly MergeLag[]
   /** Of the partitions: the sum of their records, the largest of their times. */
   readonly lagRecords: number
   readonly lagMs: number
 }
 
-interface TaskLag {
+export interface TaskLag {
   /** Offsets between what is published and the end. */
   readonly lagRecords: number
   /** From the oldest record that is not published to the newest of its topic, by their timestamps in Kafka. Null where that is not known. */
@@ -30,8 +30,12 @@ interface TaskLag {
   readonly owner: string | null
 }
 
-export interface PartitionLag extends TaskLag {
+/** Of a partition or a shard; `partition` is its task. */
+export interface InputLag extends TaskLag {
   readonly partition: string
+}
+
+export interface PartitionLag extends InputLag {
   readonly firstOffset: number
   readonly endOffset: number
   /** Of the next record. Null before the first. */
@@ -112,7 +116,7 @@ export function totalReach(reached: readonly Reach[]): Reach {
 export type LagLimit = { readonly records: number } | { readonly ms: number }
 
 /** What is above the limit: 'trips-3', 'merge-0', or 'all partitions' for their sum. */
-export function beyond(report: LagReport, limit: LagLimit): readonly string[] {
+export function beyond(report: LagReport<InputLag>, limit: LagLimit): readonly string[] {
   if ('records' in limit) {
     const merges = report.merges.filter(({ lagRecords }) => lagRecords > limit.records)
     const partitions = report.lagRecords > limit.records ? ['all partitions'] : []
@@ -125,7 +129,7 @@ export function beyond(report: LagReport, limit: LagLimit): readonly string[] {
   return tasks.filter(({ lagMs }) => (lagMs ?? 0) > limit.ms).map(({ name }) => name)
 }
 
-function taskState(progress: TaskProgress | null, nowMs: number) {
+export function taskState(progress: TaskProgress | null, nowMs: number): Omit<TaskLag, keyof Reach> {
   const recorded: DataRecord | null = progress?.recorded ?? null
   const watermarkMs = recorded?.work.state.watermarkMs ?? null
   return {

@@ -1,17 +1,29 @@
 import { countText, durationText, shortTime } from './format.ts'
-import type { LagReport, MergeLag, PartitionLag } from './lag-report.ts'
+import type { InputLag, LagReport, MergeLag, PartitionLag } from './lag-report.ts'
+import type { ShardLag } from './shard-lag.ts'
 import type { Channel } from './terminal.ts'
 import { textTable } from './text-table.ts'
 
 /** A report as tables for a person. */
 export function lagText(report: LagReport, out: Channel): string {
-  const { pipeline, incarnation, at, lagRecords, lagMs } = report
+  return reportText(report, countText(report.lagRecords), partitionTable(report.partitions, out), out)
+}
+
+/** The same of a stream. */
+export function shardLagText(report: LagReport<ShardLag>, out: Channel): string {
+  const isExact = report.partitions.every((shard) => shard.isExact)
+  const records = `${countText(report.lagRecords)}${isExact ? '' : ' or more'}`
+  return reportText(report, records, shardTable(report.partitions, out), out)
+}
+
+function reportText(report: LagReport<InputLag>, records: string, table: string, out: Channel): string {
+  const { pipeline, incarnation, at, lagRecords, lagMs, partitions } = report
   const head = out.style('bold', `${pipeline}, incarnation ${incarnation}, ${shortTime(at)}`)
-  const isBehind = lagRecords > 0
-  const behind = `${countText(lagRecords)} records, ${durationText(lagMs)} behind`
+  const isBehind = lagRecords > 0 || (lagMs > 0 && partitions.length > 0)
+  const behind = `${records} records, ${durationText(lagMs)} behind`
   const total = out.style(isBehind ? 'yellow' : 'green', isBehind ? behind : 'nothing behind')
   const merges = report.merges.length === 0 ? '' : `\n${mergeTable(report.merges, out)}`
-  return `${head}: ${total}\n\n${partitionTable(report.partitions, out)}${merges}`
+  return `${head}: ${total}\n\n${table}${merges}`
 }
 
 const number = (name: string) => ({ name, numeric: true })
@@ -45,6 +57,38 @@ const NOTES = {
   unread: 'nothing recorded yet',
   expired: 'the topic has deleted records that were not read',
   recreated: 'the topic was deleted and created again',
+} as const
+
+function shardTable(shards: readonly ShardLag[], out: Channel): string {
+  const columns = [
+    text('shard'),
+    ...['lag', 'behind', 'unrecorded', 'recorded', 'published'].map(number),
+    text('watermark'),
+    number('epoch age'),
+    { ...text('owner'), shrinks: true },
+    text(''),
+  ]
+  const rows = shards.map((lag) => [
+    lag.partition,
+    `${countText(lag.lagRecords)}${lag.isExact ? '' : '+'}`,
+    spanText(lag.lagMs),
+    `${countText(lag.unrecorded)}${lag.isExact ? '' : '+'}`,
+    offsetText(lag.recordedOffset),
+    offsetText(lag.publishedOffset),
+    lag.idle ? `${shortTime(lag.watermark)} idle` : shortTime(lag.watermark),
+    spanText(lag.epochAgeMs),
+    lag.owner ?? '–',
+    lag.note === null ? '' : SHARD_NOTES[lag.note],
+  ])
+  return textTable(shards.some(({ note }) => note !== null) ? columns : columns.slice(0, -1), rows, out)
+}
+
+const SHARD_NOTES = {
+  unread: 'nothing recorded yet',
+  waiting: 'waits for its parents to be read',
+  ended: 'closed, and all published',
+  expired: 'the stream has deleted records that were not read',
+  recreated: 'the stream was deleted and created again',
 } as const
 
 function mergeTable(merges: readonly MergeLag[], out: Channel): string {

@@ -1,42 +1,17 @@
 import { parsePosition } from '../../consumers/kafka/position.ts'
 import { historyOffset } from '../checkpoint/history-position.ts'
-import { parseMarker } from '../../sinks/topic/marker.ts'
-import { readTable } from '../../sinks/delta/read-table.ts'
-import { parseMergeTask } from '../checkpoint/keys.ts'
 import type { DataRecord } from '../checkpoint/record.ts'
-import type { MergeState } from '../engine/merge-task.ts'
 import { PipelineError } from '../errors.ts'
 import type { KafkaClient } from '../kafka/client.ts'
-import type { ObjectStore } from '../ports.ts'
-import type { Retry } from '../runtime/retry.ts'
-import {
-  type PipelineChains,
-  pipelineChains,
-  type SinkMarkers,
-  type TaskProgress,
-  taskProgress,
-  workAt,
-} from './chain-facts.ts'
-import {
-  type LagReport,
-  mergeLag,
-  type MergeLag,
-  partitionLag,
-  type PartitionLag,
-  type Reach,
-  totalReach,
-} from './lag-report.ts'
+import type { TaskProgress } from './chain-facts.ts'
+import { type LagReport, partitionLag, type PartitionLag, type Reach, totalReach } from './lag-report.ts'
+import { chainProgress, type ChainSources, mergeLags } from './pipeline-lag.ts'
 import { type PartitionEnds, TopicEnds, type TopicFacts } from './topic-ends.ts'
 
-export interface LagSources {
-  readonly store: ObjectStore
+export interface LagSources extends ChainSources {
   readonly client: KafkaClient
-  readonly pipeline: string
   /** Beside those that have chains. */
   readonly topics: readonly string[]
-  /** Of the markers of output topics. */
-  readonly transactionalIdPrefix: string
-  readonly retry: Retry
 }
 
 /** A partition with what is known of it on both sides. */
@@ -52,21 +27,18 @@ interface Place {
  * @throws PipelineError PIPELINE_NOT_FOUND, NO_TOPICS, and what store and brokers throw
  */
 export async function measureLag(sources: LagSources): Promise<LagReport> {
-  const { store, client, pipeline, retry } = sources
-  const chains = await pipelineChains(store, pipeline)
-  const markers = markersOf(sources, chains)
-  const tasks = await Promise.all(
-    chains.tasks.map((task) => taskProgress(store, chains.keys, task, markers, retry)),
-  )
+  const { client, pipeline, retry } = sources
+  const { chains, tasks } = await chainProgress(sources)
   const topicEnds = new TopicEnds(client)
   const places = await placesOf(sources, tasks, topicEnds)
   const times = new Times(topicEnds)
   const nowMs = retry.clock.nowMs()
   const partitions = await Promise.all(places.map((place) => lagOfPartition(place, times, nowMs)))
-  const byTask = new Map(tasks.map((progress) => [progress.task, progress]))
-  const merges = await Promise.all(
-    tasks.filter(({ isMerge }) => isMerge).map((merge) => lagOfMerge(merge, places, byTask, times, nowMs)),
-  )
+  const endsOf = new Map(places.map(({ id, ends }) => [id, ends]))
+  const reachOf = (task: string, record: DataRecord | null): Promise<Reach> =>
+    times.reach(endsOf.get(task)!, positionOf(record)?.offset ?? null)
+  const inputs = places.map(({ id }) => id)
+  const merges = await mergeLags(tasks, inputs, reachOf, nowMs)
   const { lagRecords, lagMs } = totalReach(partitions)
   return {
     pipeline,
@@ -124,57 +96,6 @@ async function lagOfPartition(
   return partitionLag(progress, ends, offsets, reach, isRecreated, nowMs)
 }
 
-/** A merge has what its last published epoch has folded. */
-async function lagOfMerge(
-  merge: TaskProgress,
-  places: readonly Place[],
-  byTask: ReadonlyMap<string, TaskProgress>,
-  times: Times,
-  nowMs: number,
-): Promise<MergeLag> {
-  const sources = sourcesOf(merge.published)
-  const folded = await foldedPartitions(merge.published, byTask)
-  const { stage } = parseMergeTask(merge.task) ?? { stage: 0 }
-  // Of a later stage those that it has heard of: they are as many as there are slices.
-  const read = stage === 0 ? places.map(({ id }) => id) : Object.keys(sources)
-  let epochsToFold = 0
-  for (const task of read) {
-    const head = byTask.get(task)?.recorded?.epoch ?? -1
-    epochsToFold += Math.max(0, head - (sources[task]?.epoch ?? -1))
-  }
-  const reached: Reach[] = []
-  for (const { id, ends, progress } of places) {
-    const upTo = folded.get(id) ?? -1
-    const recorded = progress?.recorded ?? null
-    const last = recorded === null || upTo >= recorded.epoch ? recorded : await workAt(progress!.chain, upTo)
-    reached.push(await times.reach(ends, positionOf(last)?.offset ?? null))
-  }
-  return mergeLag(merge, reached, epochsToFold, nowMs)
-}
-
-function sourcesOf(record: DataRecord | null): MergeState['sources'] {
-  return record?.work.type === 'merge' ? record.work.state.sources : {}
-}
-
-/** Up to which epoch each partition is in the work of a merge task: through the stages before it, as far as every slice of them has it. */
-async function foldedPartitions(
-  record: DataRecord | null,
-  byTask: ReadonlyMap<string, TaskProgress>,
-): Promise<ReadonlyMap<string, number>> {
-  const folded = new Map<string, number>()
-  const learn = (task: string, epoch: number): void =>
-    void folded.set(task, Math.min(folded.get(task) ?? Infinity, epoch))
-  for (const [task, { epoch }] of Object.entries(sourcesOf(record))) {
-    const source = byTask.get(task)
-    if (source?.isMerge !== true) learn(task, epoch)
-    else {
-      const before = await foldedPartitions(await workAt(source.chain, epoch), byTask)
-      for (const [partition, upTo] of before) learn(partition, upTo)
-    }
-  }
-  return folded
-}
-
 function positionOf(record: DataRecord | null): { readonly topicId: string; readonly offset: number } | null {
   if (record?.work.type !== 'partition') return null
   const { position } = record.work.state
@@ -223,29 +144,5 @@ class Times {
     const known = this.#newest.get(key) ?? this.#topicEnds.newestTime(ends)
     this.#newest.set(key, known)
     return known
-  }
-}
-
-function markersOf(sources: LagSources, { incarnation }: PipelineChains): SinkMarkers {
-  const { store, client, pipeline, transactionalIdPrefix } = sources
-  const tables = new Map<string, Promise<ReadonlyMap<string, number>>>()
-  const txnOf = async (path: string): Promise<ReadonlyMap<string, number>> =>
-    (await readTable(store, path))?.txn ?? new Map<string, number>()
-  return {
-    table: async (path, appId) => {
-      const txn = tables.get(path) ?? txnOf(path)
-      tables.set(path, txn)
-      return (await txn).get(appId) ?? -1
-    },
-    // Dead letters and results have a marker each: a partition has the one, a merge the other.
-    outbox: async (task) => {
-      const groups = ['dlq', 'out'].map((kind) => `${transactionalIdPrefix}-${pipeline}-${task}-${kind}`)
-      const offsets = await Promise.all(groups.map((group) => client.fetchOffsets(group, null)))
-      const epochs = offsets.flat().map(({ metadata }) => {
-        const marker = parseMarker(metadata)
-        return marker !== null && marker.life === incarnation.nonce ? marker.epoch : -1
-      })
-      return Math.max(-1, ...epochs)
-    },
   }
 }

@@ -3,30 +3,27 @@ import type { RawRecord } from '../../consumers/recording/raw-record.ts'
 import { framedSchemaId } from '../../consumers/recording/recording-summary.ts'
 import { recordsByBlock, summariseReadable } from '../../consumers/recording/scan.ts'
 import { directoryRegistry } from '../../consumers/registry/index.ts'
-import { PipelineError } from '../errors.ts'
-import { KafkaClient } from '../kafka/client.ts'
-import { IdempotentProducer } from '../kafka/idempotent-producer.ts'
 import type { Log } from '../ports.ts'
 import { createLog } from '../runtime/log.ts'
 import { stopSignals } from '../runtime/stop-signals.ts'
 import { systemClock } from '../runtime/system.ts'
 import { CountProgress } from './count-progress.ts'
-import { createTopicIfAbsent } from './create-topic.ts'
 import { EXIT, type ExitCode, usageError } from './failure.ts'
-import { counted, countText, durationText, timeText } from './format.ts'
+import { counted, countText, durationText } from './format.ts'
 import { kafkaPlace } from './kafka-place.ts'
+import type { NamedStream, NamedTopic } from './kinesis-place.ts'
 import { registryBeside } from './recording-place.ts'
 import { remoteRegistry } from './registry-place.ts'
 import { SchemaTranslation } from './schema-translation.ts'
 import { type Rate, SendPace } from './send-pace.ts'
+import type { SendTarget } from './send-target.ts'
+import { StreamTarget, type StreamTargetOptions } from './stream-target.ts'
 import type { Terminal } from './terminal.ts'
+import { TopicTarget, type TopicTargetOptions } from './topic-target.ts'
 
 export interface ProduceOptions {
   readonly recording: string
-  readonly topic: string
-  /** Where it is missing. */
-  readonly createTopic: boolean
-  readonly brokers: string | null
+  readonly to: TopicPlace | StreamPlace
   /** Null: the schema ids stay as they are. */
   readonly registry: string | null
   /** The folder with the schemas of the recording; null: `registry` beside it. */
@@ -35,22 +32,22 @@ export interface ProduceOptions {
   /** Of the recording, where it has several. */
   readonly sourceTopic: string | null
   readonly rate: Rate
-  readonly partitions: 'keep' | 'hash'
-  readonly timestamps: 'keep' | 'now'
   readonly loop: boolean
 }
 
-/** `millrace produce`: the records of a recording into a topic, byte for byte. */
+type TopicPlace = NamedTopic & Omit<TopicTargetOptions, 'recording'>
+type StreamPlace = NamedStream & StreamTargetOptions
+
+/** `millrace produce`: the records of a recording into a topic, or a stream, byte for byte. */
 export async function produce(options: ProduceOptions, terminal: Terminal): Promise<ExitCode> {
-  const place = await kafkaPlace(options.brokers)
-  const file = await RecordingFile.open(options.recording)
   const progress = new CountProgress(terminal.err, 'sent')
   const log = createLog({
     level: 'warn',
     pretty: terminal.err.interactive,
     write: (line) => progress.line(line.trimEnd()),
   })
-  const client = new KafkaClient(place, { clock: systemClock, log })
+  const target = await targetOf(options, log)
+  const file = await RecordingFile.open(options.recording)
   const stop = stopSignals(() =>
     progress.line('Stopping: what was sent is being acknowledged. Ctrl-C again exits at once.'),
   )
@@ -59,67 +56,42 @@ export async function produce(options: ProduceOptions, terminal: Terminal): Prom
     const translation = await translationFor(options)
     // Before the first record is sent: a schema that is refused is found in time.
     await translation?.learn(content.schemaIds)
-    const isNew = options.createTopic && (await makeTopic(client, content.partitions, options, terminal))
-    const producer = await openProducer(options, client, log)
-    if (options.partitions === 'keep') checkPartitions(content.partitions, producer.partitions, options)
-    const sender = new Sender({
-      file,
-      content,
-      translation,
-      producer,
-      options,
-      progress,
-      signal: stop.signal,
-    })
+    await target.open(content.partitions, terminal)
+    const { signal } = stop
+    const sender = new Sender({ file, content, translation, target, options, progress, signal })
     const startMs = performance.now()
     try {
       await sender.send()
     } finally {
       progress.clear()
-      const took = durationText(performance.now() - startMs)
-      await terminal.out.line(
-        `${counted(sender.acknowledged, 'record')} of ${options.recording} to ${options.topic} at ${client.description} in ${took}`,
-      )
+      await terminal.out.line(summaryOf(sender, target, options, performance.now() - startMs))
     }
     await report(translation, options, terminal)
-    if (!isNew) await warnOfRetention(sender, terminal)
+    await target.report(terminal)
     return stop.exitCode() ?? EXIT.done
   } finally {
     stop.release()
-    await client.close()
+    await target.close()
     await file.close()
   }
 }
 
-/** True where it was missing. Old timestamps would have the brokers delete what was sent. */
-async function makeTopic(
-  client: KafkaClient,
-  partitions: number,
-  { topic, timestamps }: ProduceOptions,
-  { out }: Terminal,
-): Promise<boolean> {
-  const keepsAll = timestamps === 'keep'
-  if (!(await createTopicIfAbsent(client, { topic, partitions: Math.max(1, partitions), keepsAll })))
-    return false
-  const retention = keepsAll ? ' and retention.ms=-1, because the records keep their old timestamps' : ''
-  await out.line(`made the topic ${topic} with ${counted(partitions, 'partition')}${retention}`)
-  return true
+async function targetOf({ to, recording }: ProduceOptions, log: Log): Promise<SendTarget> {
+  if (to.kind === 'topic') return new TopicTarget(await kafkaPlace(to.brokers), log, { recording, ...to })
+  // The AWS client takes its time to load.
+  const { openKinesis } = await import('./open-kinesis.ts')
+  return new StreamTarget(openKinesis(to, log), to)
 }
 
-async function openProducer(
-  { topic }: ProduceOptions,
-  client: KafkaClient,
-  log: Log,
-): Promise<IdempotentProducer> {
-  try {
-    return await IdempotentProducer.open({ client, topic, clock: systemClock, log })
-  } catch (error) {
-    if (!(error instanceof PipelineError) || error.code !== 'TOPIC_NOT_FOUND') throw error
-    throw new PipelineError(error.code, error.message, {
-      cause: error,
-      advice: 'Check the name, or have it made: --create-topic.',
-    })
-  }
+function summaryOf(
+  { acknowledged }: Sender,
+  target: SendTarget,
+  { recording, to }: ProduceOptions,
+  tookMs: number,
+): string {
+  const what = `${counted(acknowledged, 'record')} of ${recording} to ${target.description} in ${durationText(tookMs)}`
+  if (to.kind === 'topic') return what
+  return `${what}, ${countText(Math.round(acknowledged / Math.max(tookMs / 1_000, 0.001)))}/s`
 }
 
 interface Content {
@@ -151,16 +123,8 @@ async function contentOf(file: RecordingFile, { sourceTopic, recording }: Produc
   return { topic, partitions: Math.max(-1, ...numbers) + 1, schemaIds }
 }
 
-function checkPartitions(needed: number, present: number, { recording, topic }: ProduceOptions): void {
-  if (needed <= present) return
-  throw usageError(
-    `${recording} has a partition ${needed - 1}, and ${topic} has ${counted(present, 'partition')}`,
-    `Give the topic ${needed} partitions, or spread the records by their keys: --partitions hash.`,
-  )
-}
-
 async function translationFor(options: ProduceOptions): Promise<SchemaTranslation | null> {
-  const { registry, recording, topic, subjectPerSchema } = options
+  const { registry, recording, to, subjectPerSchema } = options
   if (registry === null) return null
   const folder = options.schemas ?? registryBeside(recording)
   if (folder === null) {
@@ -172,7 +136,7 @@ async function translationFor(options: ProduceOptions): Promise<SchemaTranslatio
   return new SchemaTranslation({
     from: directoryRegistry(folder),
     to: await remoteRegistry(registry),
-    topic,
+    topic: to.kind === 'topic' ? to.topic : to.stream,
     subjectPerSchema,
   })
 }
@@ -181,7 +145,7 @@ interface SenderOptions {
   readonly file: RecordingFile
   readonly content: Content
   readonly translation: SchemaTranslation | null
-  readonly producer: IdempotentProducer
+  readonly target: SendTarget
   readonly options: ProduceOptions
   readonly progress: CountProgress
   readonly signal: AbortSignal
@@ -189,8 +153,6 @@ interface SenderOptions {
 
 class Sender {
   acknowledged = 0
-  /** The earliest timestamp that was sent. */
-  oldestMs = Number.POSITIVE_INFINITY
   readonly #parts: SenderOptions
   readonly #pace: SendPace
   #failure: unknown = null
@@ -202,7 +164,7 @@ class Sender {
 
   /** Resolves when all is acknowledged: to the end of the recording, or until the signal. */
   async send(): Promise<void> {
-    const { file, options, producer } = this.#parts
+    const { file, options, target } = this.#parts
     try {
       do {
         this.#pace.restart()
@@ -212,7 +174,7 @@ class Sender {
         }
       } while (options.loop && !this.#isOver)
     } finally {
-      await producer.flush()
+      await target.flush()
     }
     if (this.#failure !== null) throw this.#failure
   }
@@ -222,24 +184,22 @@ class Sender {
   }
 
   async #sendBlock(all: readonly RawRecord[]): Promise<void> {
-    const { content, translation, producer, progress } = this.#parts
+    const { content, translation, target, progress } = this.#parts
     const records = all.filter(({ topic }) => topic === content.topic)
     await translation?.learn(idsIn(records))
     for (const record of records) {
       await this.#pace.wait(record.arrivalMs)
-      await producer.ready()
+      await target.ready()
       if (this.#isOver) return
       this.#sendRecord(record)
-      progress.update(this.acknowledged)
+      progress.update(this.acknowledged, () => target.progress())
     }
   }
 
-  #sendRecord({ key, value, headers, partition, timestampMs }: RawRecord): void {
-    const { translation, producer, options } = this.#parts
-    const sentMs = options.timestamps === 'keep' ? timestampMs : systemClock.nowMs()
-    this.oldestMs = Math.min(this.oldestMs, sentMs)
-    const record = { key, value: translation?.translate(value) ?? value, headers, timestampMs: sentMs }
-    producer.send(record, options.partitions === 'keep' ? partition : null).then(
+  #sendRecord(record: RawRecord): void {
+    const { translation, target } = this.#parts
+    const value = translation?.translate(record.value) ?? record.value
+    target.send({ ...record, value }).then(
       () => void this.acknowledged++,
       (error: unknown) => void (this.#failure ??= error),
     )
@@ -252,8 +212,6 @@ function* idsIn(records: readonly RawRecord[]): Generator<number> {
     if (id !== null) yield id
   }
 }
-
-const WEEK_MS = 7 * 24 * 3_600_000
 
 async function report(
   translation: SchemaTranslation | null,
@@ -271,14 +229,6 @@ async function report(
   if (unknown.length > 0) {
     await out.line(
       `sent as they are, with ids that the recording's schemas do not have: ${unknown.map(([id]) => countText(id)).join(', ')}`,
-    )
-  }
-}
-
-async function warnOfRetention({ oldestMs }: Sender, { err }: Terminal): Promise<void> {
-  if (oldestMs < systemClock.nowMs() - WEEK_MS) {
-    await err.line(
-      `${err.style('yellow', '!')} The records have their recorded timestamps, from ${timeText(oldestMs)} on: a topic whose retention.ms is shorter than that deletes them within minutes. --timestamps now gives them the time of sending.`,
     )
   }
 }

@@ -4,21 +4,22 @@ import { directoryRegistry } from '../../consumers/registry/index.ts'
 import { isSameSchema } from '../avro/canonical-schema.ts'
 import { messageOf, PipelineError, unreachable } from '../errors.ts'
 import type { SchemaRegistry } from '../ports.ts'
+import { compareRefs, schemaByRef, type SchemaRef, schemaRefOf } from './schema-ref.ts'
 
 /** What became of the schema of an id. */
 export type CapturedSchema =
-  | { readonly kind: 'written'; readonly id: number; readonly name: string }
-  | { readonly kind: 'present' | 'unknown'; readonly id: number }
+  | { readonly kind: 'written'; readonly id: SchemaRef; readonly name: string }
+  | { readonly kind: 'present' | 'unknown'; readonly id: SchemaRef }
   /** Not Avro: a replay makes dead letters of its records, as a run does. */
-  | { readonly kind: 'other'; readonly id: number; readonly schemaType: string }
-  | { readonly kind: 'failed'; readonly id: number; readonly error: unknown }
+  | { readonly kind: 'other'; readonly id: SchemaRef; readonly schemaType: string }
+  | { readonly kind: 'failed'; readonly id: SchemaRef; readonly error: unknown }
 
 /** Writes the schemas that the records of a recording name into a folder, where a replay finds them: `1-order.avsc`. */
 export class SchemaCapture {
   readonly #registry: SchemaRegistry
   readonly #folder: string
-  readonly #captured = new Map<number, CapturedSchema>()
-  readonly #noticed = new Set<number>()
+  readonly #captured = new Map<SchemaRef, CapturedSchema>()
+  readonly #noticed = new Set<SchemaRef>()
   #working: Promise<void> = Promise.resolve()
 
   constructor(registry: SchemaRegistry, folder: string) {
@@ -27,12 +28,13 @@ export class SchemaCapture {
   }
 
   get captured(): readonly CapturedSchema[] {
-    return [...this.#captured.values()].sort((a, b) => a.id - b.id)
+    return [...this.#captured.values()].sort((a, b) => compareRefs(a.id, b.id))
   }
 
-  /** To be called with each record's id: the first time it sets out to get the schema. */
-  notice(id: number): void {
-    if (id < 0 || this.#noticed.has(id)) return
+  /** To be called with each record's value: where it names a schema for the first time, it sets out to get that. */
+  notice(value: Uint8Array | null): void {
+    const id = schemaRefOf(value)
+    if (id === null || (typeof id === 'number' && id < 0) || this.#noticed.has(id)) return
     this.#noticed.add(id)
     this.#working = this.#working.then(() => this.#capture(id))
   }
@@ -43,7 +45,7 @@ export class SchemaCapture {
     for (const { kind, id } of this.captured) if (kind === 'failed') await this.#capture(id)
   }
 
-  async #capture(id: number): Promise<void> {
+  async #capture(id: SchemaRef): Promise<void> {
     try {
       this.#captured.set(id, await this.#captureOne(id))
     } catch (error) {
@@ -51,8 +53,8 @@ export class SchemaCapture {
     }
   }
 
-  async #captureOne(id: number): Promise<CapturedSchema> {
-    const schema = await this.#registry.schemaById(id)
+  async #captureOne(id: SchemaRef): Promise<CapturedSchema> {
+    const schema = await schemaByRef(this.#registry, id)
     if (schema === null) return { kind: 'unknown', id }
     const json = JSON.parse(schema) as {
       readonly type?: unknown
@@ -63,7 +65,7 @@ export class SchemaCapture {
       return { kind: 'other', id, schemaType: JSON.stringify(json.schemaType) }
     }
     await mkdir(this.#folder, { recursive: true })
-    const present = await directoryRegistry(this.#folder).schemaById(id)
+    const present = await schemaByRef(directoryRegistry(this.#folder), id)
     if (present !== null) {
       if (isSameSchema(present, schema)) return { kind: 'present', id }
       throw new PipelineError(
@@ -82,7 +84,7 @@ export class SchemaCapture {
 }
 
 /** '7-order.avsc' */
-function fileName(id: number, name: unknown, taken: readonly string[]): string {
+function fileName(id: SchemaRef, name: unknown, taken: readonly string[]): string {
   const words = typeof name === 'string' ? name.slice(name.lastIndexOf('.') + 1) : ''
   const slug = words
     .replaceAll(/([a-z0-9])([A-Z])/g, '$1-$2')

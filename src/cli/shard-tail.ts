@@ -1,0 +1,104 @@
+import { Aggregate } from '../../consumers/kinesis/aggregate.ts'
+import { type PositionPlace, startOfPlace } from '../../consumers/kinesis/position.ts'
+import { PipelineError } from '../errors.ts'
+import type { KinesisApi, ShardAnswer, ShardPlace } from '../kinesis/api.ts'
+import type { Clock } from '../ports.ts'
+
+/** What a shard has behind a place. */
+export interface ShardTail {
+  /** Those of aggregates each by themselves. */
+  readonly records: number
+  /** False where there are more than were counted. */
+  readonly isExact: boolean
+  /** From the first of them to the tip of the shard: 0 where there is none. */
+  readonly behindMs: number
+  /** The tip, or the newest record that is known. Null where there is none. */
+  readonly newestMs: number | null
+}
+
+export interface TailLimits {
+  /** So many records are counted, and no more than one answer beyond. */
+  readonly recordsMax: number
+  readonly clock: Clock
+}
+
+/** Of one request: a shard gives 2 MB a second, which those who read the stream need. */
+const PAGE_RECORDS = 1_000
+/** A shard takes five requests a second. */
+const PAUSE_MS = 300
+/** Answers without a record, one after the other, until a place counts as far behind. */
+const EMPTY_MAX = 10
+const TRIES = 5
+const THROTTLED_PAUSE_MS = 1_000
+
+/** Reads what lies behind a place, as far as the limit. @throws PipelineError what Kinesis throws */
+export async function readTail(
+  api: Pick<KinesisApi, 'shardIterator' | 'getRecords'>,
+  shard: ShardPlace,
+  place: PositionPlace,
+  { recordsMax, clock }: TailLimits,
+): Promise<ShardTail> {
+  const start = startOfPlace(place)
+  if (start === null) return { records: 0, isExact: true, behindMs: 0, newestMs: null }
+  const counter = new RecordCounter(place.kind === 'at' ? (place.index ?? 0) : 0)
+  let iterator: string | null = await patiently(clock, () => api.shardIterator(shard, start))
+  let millisBehindLatest = 0
+  let isAtTip = false
+  for (let empty = 0; iterator !== null && counter.records < recordsMax && empty < EMPTY_MAX; ) {
+    if (counter.hasBegun || empty > 0) await clock.sleep(PAUSE_MS)
+    const at: string = iterator
+    const page = Math.min(PAGE_RECORDS, recordsMax)
+    const answer = await patiently(clock, () => api.getRecords(at, page, shard))
+    counter.add(answer)
+    empty = answer.records.length === 0 ? empty + 1 : 0
+    millisBehindLatest = answer.millisBehindLatest ?? 0
+    isAtTip = answer.children !== null || millisBehindLatest === 0
+    iterator = isAtTip ? null : answer.nextIterator
+  }
+  const { records, firstMs, lastMs } = counter
+  const toTipMs = isAtTip ? 0 : millisBehindLatest
+  return {
+    records,
+    isExact: isAtTip,
+    behindMs: (firstMs === null ? 0 : Math.max(0, lastMs! - firstMs)) + toTipMs,
+    newestMs: lastMs === null ? null : lastMs + toTipMs,
+  }
+}
+
+class RecordCounter {
+  records = 0
+  hasBegun = false
+  firstMs: number | null = null
+  lastMs: number | null = null
+  readonly #aggregate = new Aggregate()
+  /** Of the first aggregate, so many are before the place. */
+  #skipped: number
+
+  constructor(skipped: number) {
+    this.#skipped = skipped
+  }
+
+  add({ records }: ShardAnswer): void {
+    this.hasBegun = true
+    for (const { data, arrivalMs } of records) {
+      const count = this.#aggregate.parse(data, null) ? this.#aggregate.count : 1
+      this.records += Math.max(0, count - this.#skipped)
+      this.#skipped = 0
+      this.firstMs ??= arrivalMs
+      this.lastMs = arrivalMs
+    }
+  }
+}
+
+/** A few times: whoever reads the stream uses the same limits. */
+async function patiently<T>(clock: Clock, call: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await call()
+    } catch (error) {
+      const isThrottled = error instanceof PipelineError && error.code === 'KINESIS_THROTTLED'
+      if (!isThrottled || tries === TRIES) throw error
+      await clock.sleep(THROTTLED_PAUSE_MS * tries)
+    }
+  }
+}
