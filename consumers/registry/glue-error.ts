@@ -8,7 +8,9 @@ export function glueError(
   mayMend: boolean,
   cause: unknown,
 ): PipelineError {
-  const { kind, message } = failure
+  const { message } = failure
+  // A gateway's page cannot be read, and its status can.
+  const kind = /^HTTP (?:5\d\d|408|429)$/.test(failure.code) ? 'server' : failure.kind
   const make = (code: string, what: string, advice: string, retryable: boolean): PipelineError =>
     new PipelineError(code, `${description} ${what}`, { cause, retryable, advice })
   const said = message === '' ? failure.code : message
