@@ -170,14 +170,18 @@ export class ShardFeed implements PartitionReader {
   }
 
   #fail(error: PipelineError): void {
-    const { clock, explain } = this.#options
+    const { clock } = this.#options
     const from = this.#fetchFrom
     const aheadMs = from?.kind === 'time' ? from.timeMs - clock.nowMs() : Number.NEGATIVE_INFINITY
     if (error.code === 'KINESIS_REFUSED' && Math.abs(aheadMs) < AHEAD_MS_MAX && /time/i.test(error.message)) {
       this.#isAhead = true
       return
     }
-    void explain(error).then((explained) => this.#end(explained))
+    void this.#endBy(error)
+  }
+
+  async #endBy(fault: PipelineError): Promise<void> {
+    this.#end(await this.#options.explain(fault))
   }
 
   #end(failure: PipelineError): void {
