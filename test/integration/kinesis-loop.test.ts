@@ -122,14 +122,13 @@ it(`loses nothing and repeats nothing in ${SECONDS} s of disturbance and two res
       JSON.stringify(EVENT_SCHEMA),
     )
     const feed = new StreamFeed(client, schemaId)
-    const feeding = feed.run(SECONDS * EVENTS_PER_SECOND, EVENTS_PER_SECOND)
     const until = performance.now() + SECONDS * 1000
     await Promise.all([
+      feed.run(SECONDS * EVENTS_PER_SECOND, EVENTS_PER_SECOND),
       workers.disturbUntil(until, random.fork()),
       reshard(random.fork()),
       disturbServers(random.fork(), until),
     ])
-    await feeding
     await workers.calm()
     await workers.settled(QUIET_SECONDS_MAX, () => openWork(feed).catch(String))
     await workers.stopAll()

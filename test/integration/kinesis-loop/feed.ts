@@ -84,9 +84,7 @@ export class StreamFeed {
   }
 
   #event({ n, at, account }: Event): Buffer {
-    return this.#framed(
-      this.#type.toBuffer({ n: Number(n), at, account: account === null ? null : { string: account } }),
-    )
+    return this.#framed(this.#type.toBuffer({ n: Number(n), at, account }))
   }
 
   #framed(body: Buffer): Buffer {
