@@ -121,7 +121,8 @@ function placesOf(facts: PlaceFacts): readonly Place[] {
   const ids = [...new Set([...parents.keys(), ...known])].toSorted()
   const hasEnded = (shardId: string): boolean => {
     const progress = progresses.get(taskOfShard(stream.stream, shardId))
-    return positionOf(progress?.recorded ?? null)?.place.kind === 'end'
+    const work = progress?.recorded?.work
+    return work?.type === 'partition' && work.state.ended
   }
   const places = ids.map((shardId): Place => {
     const task = taskOfShard(stream.stream, shardId)
