@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { decimalKey, type HashRange, isInRange, partitionKeyHash } from './hash-range.ts'
+import { decimalKey, type HashRange, isInRange } from './hash-range.ts'
+import { ShortMd5 } from './md5.ts'
 
 const MAGIC_BYTES = 4
 const DIGEST_BYTES = 16
@@ -34,6 +35,7 @@ export class Aggregate {
   /** By record: 1 where its hash key is not of the shard. */
   isForeign = new Uint8Array(ROWS_MIN)
   foreignCount = 0
+  readonly #md5 = new ShortMd5()
   #bytes: Uint8Array = new Uint8Array(0)
   #at = 0
   #end = 0
@@ -119,8 +121,11 @@ export class Aggregate {
       const [places, verdicts] = explicit < 0 ? [this.partitionKeys, ofKeys] : [this.explicitKeys, ofExplicit]
       const index = explicit < 0 ? this.keyIndex[row]! : explicit
       if (verdicts[index] === UNKNOWN) {
-        const text = bytes.subarray(places.start[index], places.end[index])
-        const key = explicit < 0 ? partitionKeyHash(text) : decimalKey(latin1.decode(text))
+        const [start, end] = [places.start[index]!, places.end[index]!]
+        const key =
+          explicit < 0
+            ? this.#md5.hash(bytes, start, end)
+            : decimalKey(latin1.decode(bytes.subarray(start, end)))
         if (key === null) return false
         verdicts[index] = isInRange(key, range) ? OURS : FOREIGN
       }

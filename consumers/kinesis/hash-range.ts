@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { assert } from '../../src/errors.ts'
 
 /** Which hash keys are a shard's: both ends belong to it. 16 bytes each, the highest first, so that they compare as numbers do. */
@@ -28,11 +27,6 @@ export function decimalKey(text: string): Uint8Array | null {
     rest >>= 8n
   }
   return rest === 0n ? bytes : null
-}
-
-/** Where Kinesis puts a record that has only a partition key, in UTF-8. */
-export function partitionKeyHash(key: Uint8Array): Uint8Array {
-  return createHash('md5').update(key).digest()
 }
 
 export function isInRange(key: Uint8Array, { first, last }: HashRange): boolean {
