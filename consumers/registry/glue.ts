@@ -117,11 +117,15 @@ class GlueRegistry implements UuidRegistry {
 
   #errorOf(error: unknown, mayRenew: boolean): PipelineError {
     const failure = failureOf(error)
-    const late =
-      error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError')
-        ? { ...failure, message: `no answer within ${this.#timeoutMs} ms` }
-        : failure
-    return glueError(this.description, late, mayRenew || this.#hasAnswered, error)
+    const name = error instanceof Error ? error.name : ''
+    const seen =
+      name === 'AbortError' || name === 'TimeoutError'
+        ? { ...failure, kind: 'network' as const, message: `no answer within ${this.#timeoutMs} ms` }
+        : // What is no JSON is not of Glue.
+          name === 'SyntaxError'
+          ? { ...failure, kind: 'strange' as const }
+          : failure
+    return glueError(this.description, seen, mayRenew || this.#hasAnswered, error)
   }
 }
 
