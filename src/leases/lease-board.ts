@@ -117,6 +117,8 @@ export class LeaseBoard {
    */
   async turn(task: string, body: LeaseBody): Promise<boolean> {
     const { store, keys } = this.#options
+    // The end of a task is the end of its leases: those who come later are to find it.
+    if (this.#ended.has(task)) return false
     const key = keys.lease(task, (this.#leases.get(task)?.number ?? 0) + 1)
     if ((await store.putIfAbsent(key, encodeLease(body))) !== 'created') return false
     this.#written.set(key, body)

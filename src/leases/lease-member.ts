@@ -173,6 +173,7 @@ export class LeaseMember {
     const { tasks, times, store, keys } = this.#options
     await this.#board.look()
     if (!this.#stands()) return
+    this.#learn()
     // Before the first assignment there is nothing to lose, and all that is free is to be in it.
     if (this.#told !== null) this.#settle()
     const { turns, isWaiting } = nextTurns({

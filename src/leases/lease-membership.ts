@@ -127,12 +127,19 @@ export class LeaseMembership implements Membership {
     this.#refreshBell.ring()
     const member = this.#member
     this.#member = null
-    const goodbye = Promise.all([member?.leave(), this.#running]).then(
-      () => world.log.info({ member: member?.id }, 'gave its leases back'),
-      (error: unknown) =>
-        world.log.debug({ member: member?.id, error: messageOf(error) }, 'could not give its leases back'),
-    )
-    await settlesWithin(world.clock, GOODBYE_MS, goodbye)
+    const goodbye = member === null ? Promise.resolve() : this.#goodbye(member)
+    await settlesWithin(world.clock, GOODBYE_MS, Promise.all([goodbye, this.#running]))
+  }
+
+  /** Never rejects. */
+  async #goodbye(member: LeaseMember): Promise<void> {
+    const { log } = this.#options.world
+    try {
+      await member.leave()
+      log.info({ member: member.id }, 'gave its leases back')
+    } catch (error) {
+      log.debug({ member: member.id, error: messageOf(error) }, 'could not give its leases back')
+    }
   }
 
   get #isLeaving(): boolean {
@@ -150,7 +157,7 @@ export class LeaseMembership implements Membership {
       const member = this.#newMember(tasks, listener, place, first)
       await this.#persist('the leases cannot be reached', () => member.enter())
       if (this.#isLeaving) {
-        await member.leave()
+        await this.#goodbye(member)
         return
       }
       this.#member = member

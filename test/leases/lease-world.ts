@@ -28,7 +28,10 @@ export class LeaseWorld {
   readonly turns: { readonly atMs: number; readonly task: string; readonly owner: string }[] = []
   readonly trace: string[] = []
   readonly requests = { put: 0, list: 0, get: 0, delete: 0 }
+  readonly confirmations = { yes: 0, no: 0 }
   store: StoreWeather = FAIR
+  /** Nothing happens any more. */
+  isFair = false
   nowMs = 0
   #events: Event[] = []
   #sequence = 0
@@ -207,7 +210,7 @@ export class SimMember implements MembershipListener {
   readonly label: string
   readonly membership: LeaseMembership
   readonly name: string | null
-  state: 'alive' | 'gone' = 'alive'
+  state: 'alive' | 'leaving' | 'gone' = 'alive'
   asleepUntilMs = 0
   running: Set<string> = new Set()
   isJoined = false
@@ -249,6 +252,7 @@ export class SimMember implements MembershipListener {
   begin(): void {
     const place: MembershipPlace = { store: this.store, prefix: PREFIX, known: [] }
     this.#world.say(`${this.label} starts`)
+    this.confirmOften()
     this.membership.join(this.#world.mergeTasks, this, place).then(
       () => {
         this.isJoined = true
@@ -270,9 +274,21 @@ export class SimMember implements MembershipListener {
   leave(): void {
     this.#world.say(`${this.label} leaves`)
     this.running = new Set()
+    this.state = 'leaving'
     void this.membership.leave().then(() => {
       this.#world.say(`${this.label} has left`)
       this.state = 'gone'
+    })
+  }
+
+  /** Asks again and again, as the runtime does whenever it has lost a task. */
+  confirmOften(): void {
+    if (this.#world.isFair) return
+    this.#world.later(1_000 + this.#world.random() * 5_000, this, () => {
+      void this.confirm().then((isConfirmed) => {
+        this.#world.confirmations[isConfirmed ? 'yes' : 'no']++
+        this.confirmOften()
+      })
     })
   }
 
@@ -406,7 +422,7 @@ export class SimMember implements MembershipListener {
       world.later(there, null, () => {
         execute().then(
           (result) => world.later(back, this, () => resolve(result)),
-          (error: unknown) => world.later(back, this, () => reject(error as Error)),
+          (error: unknown) => world.later(back, this, () => reject(error)),
         )
       })
     })
