@@ -30,6 +30,7 @@ export function pollShard(options: PollOptions): ShardFetch {
 
 /** Of the interval, from one read that brings nothing to the next. */
 const IDLE_GROWTH = 1.5
+const MISSED_TRIES_MAX = 10
 
 class Poller {
   readonly #options: PollOptions
@@ -40,6 +41,8 @@ class Poller {
   #intervalMs: number
   /** When LATEST was asked for: what arrives later must be read, whatever becomes of the iterator. */
   #latestMs: number | null = null
+  /** In a row. */
+  #missedTries = 0
   #hasEnded = false
 
   constructor(options: PollOptions, target: ShardTarget, budget: ReadBudget) {
@@ -93,6 +96,7 @@ class Poller {
     this.#iterator = nextIterator
     this.#hasEnded = children !== null
     this.#trouble.worked()
+    this.#missedTries = 0
     // Where a server does not say how far behind it is, a full answer does.
     const isBehind = (millisBehindLatest ?? 0) > 0 || records.length >= limits.recordsMax
     return this.#interval(isBehind, records.length > 0)
@@ -145,7 +149,11 @@ class Poller {
     try {
       const shards = await whileRead(this.#target.signal, this.#options.api.listShards(stream))
       if (shards === null) return 0
-      if (shards.some((shard) => shard.shardId === shardId)) return this.#trouble.failed(stillListed(fault))
+      if (shards.some((shard) => shard.shardId === shardId)) {
+        // One part of Kinesis may know of it later than another.
+        if (++this.#missedTries > MISSED_TRIES_MAX) throw fault
+        return this.#trouble.failed(stillListed(fault))
+      }
       const children = shards.filter(({ parents }) => parents.includes(shardId)).map((shard) => shard.shardId)
       this.#options.log.info({ stream, shard: shardId, children }, 'a shard is gone with its last record')
       this.#target.accept({ records: [], millisBehindLatest: null, children })

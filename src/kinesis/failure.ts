@@ -9,7 +9,7 @@ export interface KinesisFailure {
   /** 'ProvisionedThroughputExceededException', 'ECONNREFUSED', 'HTTP 502'. */
   readonly code: string
   readonly message: string
-  /** Somebody has answered. */
+  /** Kinesis has answered, or something that speaks like it. */
   readonly isAnswer: boolean
   /** The signature was refused because this machine's clock is wrong, which the SDK makes up for from now on. */
   readonly isClockCorrected: boolean
@@ -31,8 +31,9 @@ export type KinesisFailureKind =
   /** Nobody is at that address, or nobody whom we trust. */
   | 'no-such-host'
   | 'untrusted'
-  /** No connection, a broken one, no answer in time. */
+  /** No connection, or a broken one. */
   | 'network'
+  | 'timeout'
   /** Kinesis says that it has failed. */
   | 'server'
   /** An answer that cannot be read. */
@@ -92,8 +93,7 @@ const BY_CODE: Readonly<Record<string, KinesisFailureKind>> = {
   ServiceUnavailable: 'server',
   ServiceUnavailableException: 'server',
   StrangeAnswer: 'strange',
-  SyntaxError: 'strange',
-  TimeoutError: 'network',
+  TimeoutError: 'timeout',
   AbortError: 'network',
   ENOTFOUND: 'no-such-host',
   ERR_INVALID_URL: 'no-such-host',
@@ -118,7 +118,8 @@ interface SdkError {
 export function failureOf(thrown: unknown): KinesisFailure {
   const error = (typeof thrown === 'object' && thrown !== null ? thrown : {}) as SdkError
   const status = error.$response?.statusCode ?? error.$metadata?.httpStatusCode ?? null
-  const message = messageOf(thrown)
+  // What comes below the first line is advice of the SDK for programmers.
+  const message = messageOf(thrown).split('\n', 1)[0]!
   const name = typeof error.name === 'string' ? error.name : ''
   // Node tries several addresses, and says of each why not.
   const code = systemCode(error) ?? systemCode(error.errors?.[0])
@@ -126,15 +127,21 @@ export function failureOf(thrown: unknown): KinesisFailure {
     BY_CODE[name] ??
     (code === null ? undefined : (BY_CODE[code] ?? 'network')) ??
     (message.includes('Region is missing') ? 'no-region' : undefined) ??
-    kindOfStatus(status)
+    (name === 'SyntaxError' ? kindOfText(message, status) : kindOfStatus(status))
   const isPlain = name === '' || name === 'Error' || name === 'SyntaxError' || name === 'UnknownError'
   return {
     kind,
     code: isPlain ? (code ?? (status === null ? name : `HTTP ${status}`)) : name,
     message,
-    isAnswer: status !== null,
+    isAnswer: status !== null && kind !== 'strange',
     isClockCorrected: error.$metadata?.clockSkewCorrected === true,
   }
+}
+
+/** What is no JSON: the answer of something between, or one that broke off. */
+function kindOfText(message: string, status: number | null): KinesisFailureKind {
+  if (status !== null && status >= 500) return 'server'
+  return /end of (?:JSON|data)|\bUnterminated|\bExpected/.test(message) ? 'network' : 'strange'
 }
 
 function systemCode(error: SdkError | undefined): string | null {

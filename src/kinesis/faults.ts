@@ -121,6 +121,12 @@ function explain(failure: KinesisFailure, context: FaultContext): Explanation {
         `${server} does not answer (${reasonOf(failure)})`,
         'Check the network, the region, and the endpoint (AWS_ENDPOINT_URL_KINESIS) where there is one.',
       )
+    case 'timeout':
+      return passing(
+        'KINESIS_UNAVAILABLE',
+        `${server} does not answer in time`,
+        'Check the network; where it is only slow, say a longer requestTimeoutMs.',
+      )
     case 'server':
       return passing(
         'KINESIS_UNAVAILABLE',
@@ -128,11 +134,14 @@ function explain(failure: KinesisFailure, context: FaultContext): Explanation {
         'Nothing, unless it stays: then look at the state of the service.',
       )
     case 'strange':
-      return passing(
-        'KINESIS_UNAVAILABLE',
-        `the answer of ${server} cannot be read (${reasonOf(failure)})`,
-        'Nothing, unless it stays: then check the endpoint, and proxies between.',
-      )
+      return {
+        ...passing(
+          'KINESIS_UNAVAILABLE',
+          `the answer of ${server} cannot be read (${reasonOf(failure)})`,
+          'Check the endpoint: what is there does not speak like Kinesis. It may be a proxy between.',
+        ),
+        retryable: hasAnswered,
+      }
     case 'refused':
       return final('KINESIS_REFUSED', says, `The request was ${context.operation}.`)
     default:
