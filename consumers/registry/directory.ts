@@ -46,7 +46,7 @@ async function listSchemas(path: string): Promise<ReadonlyMap<number | string, s
     if (id === null) {
       throw invalid(
         join(path, name),
-        'the name does not start with a schema id',
+        'the name does not start with a schema id, or the UUID of a schema version',
         'Name it 1-frame.avsc, say.',
       )
     }

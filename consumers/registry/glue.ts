@@ -84,19 +84,23 @@ class GlueRegistry implements UuidRegistry {
   }
 
   async #askFor(uuid: string): Promise<string | null> {
+    let connection: Connection
+    try {
+      this.#connection ??= connect(this.#options)
+      connection = await this.#connection
+    } catch (error) {
+      this.#connection = null
+      throw this.#errorOf(error, false)
+    }
+    const { renewal } = connection
     for (let tries = 0; ; tries++) {
-      let connection: Connection
+      let sent: AwsCredentials | null = null
+      let mayRenew = false
       try {
-        this.#connection ??= connect(this.#options)
-        connection = await this.#connection
-      } catch (error) {
-        this.#connection = null
-        throw this.#errorOf(error, false)
-      }
-      const sent = await connection.renewal.current().catch(() => null)
-      try {
-        const answer = await connection.getSchemaVersion(uuid, this.#timeoutMs)
-        const schema = schemaIn(answer)
+        // Over all of it: whoever gives credentials may hang as well.
+        const late = AbortSignal.timeout(this.#timeoutMs)
+        sent = await within(renewal.current(), late)
+        const schema = schemaIn(await within(connection.getSchemaVersion(uuid, late), late))
         this.#hasAnswered = true
         return schema
       } catch (error) {
@@ -104,9 +108,8 @@ class GlueRegistry implements UuidRegistry {
           this.#hasAnswered = true
           return null
         }
-        let mayRenew = false
         if (sent !== null && failureOf(error).kind === 'bad-credentials') {
-          const renewed = await connection.renewal.renew(sent)
+          const renewed = await renewal.renew(sent)
           if (renewed === 'renewed' && tries === 0) continue
           mayRenew = renewed !== 'never'
         }
@@ -131,7 +134,7 @@ class GlueRegistry implements UuidRegistry {
 
 interface Connection {
   readonly renewal: Renewal
-  getSchemaVersion(uuid: string, timeoutMs: number): Promise<GetSchemaVersionResponse>
+  getSchemaVersion(uuid: string, signal: AbortSignal): Promise<GetSchemaVersionResponse>
 }
 
 /** Loads the client when the first record of Glue comes: it is large, and most pipelines never need it. */
@@ -148,11 +151,16 @@ async function connect(options: GlueRegistryOptions): Promise<Connection> {
   })
   return {
     renewal: new Renewal(client.config.credentials, options),
-    getSchemaVersion: (uuid, timeoutMs) =>
-      client.send(new GetSchemaVersionCommand({ SchemaVersionId: uuid }), {
-        abortSignal: AbortSignal.timeout(timeoutMs),
-      }),
+    getSchemaVersion: (uuid, abortSignal) =>
+      client.send(new GetSchemaVersionCommand({ SchemaVersionId: uuid }), { abortSignal }),
   }
+}
+
+async function within<T>(promise: Promise<T>, late: AbortSignal): Promise<T> {
+  const tooLate = new Promise<never>((_, reject) =>
+    late.addEventListener('abort', () => reject(late.reason as Error), { once: true }),
+  )
+  return Promise.race([promise, tooLate])
 }
 
 function schemaIn({ SchemaDefinition: schema, DataFormat: format }: GetSchemaVersionResponse): string {

@@ -34,6 +34,11 @@ describe('the schemas that a pipeline has met', () => {
     expect(await rememberedSchemas({ registry: registryWith(other), store, keys }).schemaById(7)).toBe(other)
   })
 
+  it('have no versions where the registry knows none', () => {
+    const remembered = rememberedSchemas({ registry: registryWith(ORDER), store: memoryStore(), keys })
+    expect(remembered).not.toHaveProperty('schemaByUuid')
+  })
+
   it('stop the run where the id has another schema now, and say which', async () => {
     const store = memoryStore()
     await rememberedSchemas({ registry: registryWith(ORDER), store, keys }).schemaById(7)

@@ -20,6 +20,23 @@ test('the number that a file name starts with is the schema id', async () => {
   expect(await registry.schemaById(300)).toBe('"string"')
 })
 
+test('the UUID that a file name starts with is the schema version, and no id though it begins with digits', async () => {
+  const uuid = '12345678-0000-4000-8000-000000000000'
+  const lettered = 'abcdef01-0000-4000-8000-00000000000f'
+  const registry = directoryRegistry(
+    folderOf({
+      '1.avsc': '"int"',
+      [`${uuid}-trip.avsc`]: '"long"',
+      [`${lettered.toUpperCase()}.avsc`]: '"string"',
+    }),
+  )
+  expect(await registry.schemaByUuid?.(uuid)).toBe('"long"')
+  expect(await registry.schemaByUuid?.(lettered)).toBe('"string"')
+  expect(await registry.schemaByUuid?.(uuid.replace('8000', '9000'))).toBeNull()
+  expect(await registry.schemaById(12_345_678)).toBeNull()
+  expect(await registry.schemaById(1)).toBe('"int"')
+})
+
 test('an id without a file is unknown, until there is one', async () => {
   const folder = folderOf({ '1.avsc': '"int"' })
   const registry = directoryRegistry(folder)
@@ -47,6 +64,15 @@ test.each([
     { '1-a.avsc': '1', '1-b.avsc': '1' },
     'REGISTRY_INVALID',
     '1-b.avsc: 1-a.avsc has the schema id 1 too',
+  ],
+  [
+    'a schema version twice',
+    {
+      '12345678-0000-4000-8000-00000000000a-a.avsc': '1',
+      '12345678-0000-4000-8000-00000000000A-b.avsc': '1',
+    },
+    'REGISTRY_INVALID',
+    'has the schema version 12345678-0000-4000-8000-00000000000a too',
   ],
 ])('%s is named', async (_what, files, code, message) => {
   const folder = folderOf(files)

@@ -146,6 +146,17 @@ describe('a Glue that does not answer as it should', () => {
     expect(server.requests).toEqual([])
   })
 
+  it('is not waited for without end where the credentials do not come', async () => {
+    const { registry } = await registryThat(found, {
+      credentials: () => new Promise(() => {}),
+      timeoutMs: 50,
+    })
+    await expect(registry.schemaByUuid(UUID)).rejects.toMatchObject({
+      code: 'REGISTRY_UNREACHABLE',
+      message: expect.stringContaining('no answer within 50 ms') as string,
+    })
+  })
+
   it('is not at an address that is none', () => {
     expect(() => glueRegistry({ endpoint: 'localhost:5000' })).toThrow('is no URL')
   })
