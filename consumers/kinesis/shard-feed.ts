@@ -37,8 +37,8 @@ export interface ShardFeedOptions {
 
 /** A quiet shard says so in the chain each so many parts of the retention: a pipeline that stands still for less loses nothing. */
 const QUIET_PARTS = 8
-/** Who has been so far from the edge of the retention is not one who begins there. */
-const SAFE_PARTS = 16
+/** Of the retention: who has been so far within it is not one who has begun at its edge. */
+const MARGIN_PARTS = 16
 const CHILDREN_PAUSE_MS = 1_000
 /** A list that does not have them yet has them soon; one that never will belongs to a stream of which they are gone too. */
 const CHILDREN_LOOKS = 10
@@ -226,24 +226,23 @@ export class ShardFeed implements PartitionReader {
   }
 
   /**
-   * Kinesis goes on at its trim horizon, without a word, where a reader is slower than the retention. One that has been well within it has lost records then;
-   * one that begins at the horizon has asked for what there is.
+   * Kinesis goes on at its trim horizon, without a word, where a reader is slower than the retention. One that has been well within it has lost records then. One
+   * that begins at the horizon has asked for what there is, and is told where it never gets away from it.
    */
   #watchForLoss(firstArrivalMs: number, nowMs: number): void {
     const { partition, retentionMs, acceptLoss, log } = this.#options
     const asOfMs = this.#fetchedAsOfMs
     const horizonMs = nowMs - retentionMs()
-    if (asOfMs >= horizonMs) {
-      this.#wasSafe ||= asOfMs - horizonMs >= retentionMs() / SAFE_PARTS
-      return
-    }
-    if (firstArrivalMs <= asOfMs) return
+    const marginMs = retentionMs() / MARGIN_PARTS
+    if (asOfMs >= horizonMs + marginMs) this.#wasSafe = true
+    const toleratedMs = this.#wasSafe ? 0 : marginMs
+    if (asOfMs + toleratedMs >= horizonMs || firstArrivalMs <= asOfMs) return
     if (this.#wasSafe && !acceptLoss) return this.#end(positionExpired(partition.id, asOfMs, horizonMs))
     if (this.#hasWarnedOfLoss) return
     this.#hasWarnedOfLoss = true
     log.warn(
       { partition: partition.id, from: instant(asOfMs), to: instant(Math.min(firstArrivalMs, horizonMs)) },
-      'retention may have deleted records before they were read',
+      'reading is slower than retention: it may have deleted records before they were read',
     )
   }
 

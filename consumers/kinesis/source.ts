@@ -132,13 +132,13 @@ export class KinesisSource implements Source {
       position === null
         ? this.#begin(facts, shards, shardId, parentPositions.map(parseKinesisPosition))
         : parseKinesisPosition(position)
-    this.#check(partition, facts, shard, from)
+    const asOfMs = this.#knownUntil(partition, facts, shard, from)
     this.#report.start()
     return new ShardFeed({
       partition,
       place: { stream, shardId },
       shard,
-      position: from,
+      position: { ...from, asOfMs },
       start: position === null ? encodeKinesisPosition(from) : undefined,
       clock,
       log,
@@ -246,23 +246,27 @@ export class KinesisSource implements Source {
     }
   }
 
-  /** Throws STREAM_RECREATED, and POSITION_EXPIRED unless the loss is accepted. */
-  #check(
+  /**
+   * Until when nothing is missing at a position; where a loss is accepted, nothing more. Throws STREAM_RECREATED, and POSITION_EXPIRED unless the loss is
+   * accepted.
+   */
+  #knownUntil(
     { id }: SourcePartition,
     { stream, createdMs, retentionMs }: StreamFacts,
     shard: ShardFacts | null,
     position: KinesisPosition,
-  ): void {
+  ): number {
     const { clock, log, acceptLoss } = this.#world
     if (position.createdMs !== createdMs) throw streamRecreated(stream, position.createdMs, createdMs)
     const { place, asOfMs } = position
     const horizonMs = clock.nowMs() - retentionMs
-    if (place.kind === 'end' || (shard !== null && asOfMs >= horizonMs)) return
+    if (place.kind === 'end' || (shard !== null && asOfMs >= horizonMs)) return asOfMs
     if (!acceptLoss) throw shard === null ? shardGone(id, asOfMs) : positionExpired(id, asOfMs, horizonMs)
     log.warn(
       { partition: id, from: instant(asOfMs), to: shard === null ? 'its end' : instant(horizonMs) },
       'retention may have deleted records that were not read: they are lost, as accepted',
     )
+    return Math.max(asOfMs, horizonMs)
   }
 
   async #childrenOf(parent: string): Promise<readonly string[]> {
