@@ -152,6 +152,17 @@ export class MergeTask {
     }
   }
 
+  /** Sources that were handed on, and those that they were handed on to, by those that they follow as far as that is known. */
+  get handedOn(): ReadonlyMap<string, SourceLineage['parents']> {
+    const tasks = new Map<string, SourceLineage['parents']>()
+    for (const [task, { successors, parents }] of this.#sources) {
+      if (successors === undefined) continue
+      tasks.set(task, parents)
+      for (const follower of successors) tasks.set(follower, [...(tasks.get(follower) ?? []), task])
+    }
+    return tasks
+  }
+
   progressOf(task: string): SourceProgress | undefined {
     return this.#sources.get(task)
   }

@@ -139,6 +139,18 @@ export class MergeDriver {
     await this.#committer.drain()
   }
 
+  /**
+   * All sources that there are, each of which holds W from now on: those that the source or the plan has, those with a chain, and those that ended ones were handed on to. The
+   * source may have forgotten some of the last before this process heard of them.
+   */
+  #expected(): readonly string[] {
+    const { all, parentsOf } = this.#sources
+    const { handedOn } = this.#task
+    const tasks = [...new Set([...all, ...handedOn.keys()])]
+    this.#task.expect(tasks, (task) => parentsOf(task) ?? handedOn.get(task))
+    return tasks
+  }
+
   /** Until there is something to do without being told; null for ever. */
   #waitMs(lookEveryMs: number | null): number | null {
     const { isLive, context } = this.#options
@@ -238,14 +250,14 @@ export class MergeDriver {
 
   /** What the sources recorded before this process ran the merge, and those that have come since. */
   async #meetSources(): Promise<void> {
-    const tasks = this.#sources.all
-    // All of them, before the first is read: a long chain is cut in between, and each source holds W.
-    this.#task.expect(tasks, this.#sources.parentsOf)
+    const tasks = this.#expected()
     for (const task of tasks) {
       if (this.#met.has(task)) continue
       this.#met.add(task)
-      // What its owners may say after its end can wait for the next look at all.
-      if (this.#task.progressOf(task)?.ended === true) continue
+      if (this.#task.progressOf(task)?.ended === true) {
+        await this.#readOn(task)
+        continue
+      }
       const first = await this.#chains.firstOf(task)
       if (first !== undefined) this.#passOver(task, first)
       const known = this.#knownOf(task)
@@ -261,7 +273,7 @@ export class MergeDriver {
     const withEnded = this.#looks++ % LOOKS_AT_ENDED === 0
     const isDue = (task: string): boolean =>
       !feed.isLocal(task) && (withEnded || this.#task.progressOf(task)?.ended !== true)
-    const others = this.#sources.all.filter(isDue)
+    const others = this.#expected().filter(isDue)
     for (let from = 0; from < others.length; from += READS_MAX) {
       const some = others.slice(from, from + READS_MAX)
       // Read ahead of the folding, which is in the order of the sources.

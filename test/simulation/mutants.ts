@@ -20,6 +20,8 @@ export interface Mutant {
   readonly snapshots?: RunBindings['snapshots']
   /** In a world with a Kafka. */
   readonly kafka?: boolean
+  /** … where the partitions are shards. */
+  readonly shards?: boolean
 }
 
 /** An outbox without one of its cares: some seed must show that it was needed. */
@@ -145,6 +147,26 @@ export const MUTANTS: readonly Mutant[] = [
     }),
   },
   {
+    rule: 'parentsFirst',
+    story: 'a shard is read before what came before it, with the watermark and the keys of a moment',
+    shards: true,
+  },
+  {
+    rule: 'inheritWatermark',
+    story: 'rows of a shard that follows another are on time again that were late',
+    shards: true,
+  },
+  {
+    rule: 'inheritKeys',
+    story: 'a record that was sent twice is kept twice, because its shard was split in between',
+    shards: true,
+  },
+  {
+    rule: 'parentHoldsWatermark',
+    story: 'windows close between the end of a shard and the first word of those that follow it',
+    shards: true,
+  },
+  {
     rule: 'markerAtLeast',
     story: 'epochs below the marker are published again',
     firstSeed: 33,
@@ -232,7 +254,7 @@ export const OUTBOX_MUTANTS: readonly OutboxMutant[] = [
 
 /** The first of `seeds` seeds that shows the absence of the rule; null where none does. */
 export async function catchMutant(mutant: Mutant, seeds: number): Promise<SeedOutcome | null> {
-  const { rule, flush, snapshots, freshChance, firstSeed = 1, kafka = false } = mutant
+  const { rule, flush, snapshots, freshChance, firstSeed = 1, kafka = false, shards = false } = mutant
   const over = {
     ...(flush === undefined ? {} : { flush }),
     ...(snapshots === undefined ? {} : { snapshots }),
@@ -244,6 +266,7 @@ export async function catchMutant(mutant: Mutant, seeds: number): Promise<SeedOu
       weather: mutant.weather ?? null,
       freshChance: freshChance ?? null,
       kafka,
+      shards,
     })
     if (outcome.failures.length > 0) return outcome
   }

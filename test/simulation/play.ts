@@ -1,11 +1,12 @@
 /**
  * Seeds in bulk, without a test runner:
- *   npx node test/simulation/play.ts <first> <count> [--kafka] [--all]   stops at the first failure unless --all
+ *   npx node test/simulation/play.ts <first> <count> [--kafka | --shards] [--all]   stops at the first failure unless --all
  */
 import { describeFailure, runSeed } from './run-seed.ts'
 
 const [first, count] = process.argv.slice(2).map(Number)
 const kafka = process.argv.includes('--kafka')
+const shards = process.argv.includes('--shards')
 const all = process.argv.includes('--all')
 const TELL_EVERY_SEEDS = 250
 const started = performance.now()
@@ -13,7 +14,7 @@ const totals: Record<string, number> = {}
 let failed = 0
 let steps = 0
 for (let seed = first!; seed < first! + count!; seed++) {
-  const outcome = await runSeed(seed, { kafka })
+  const outcome = await runSeed(seed, { kafka, shards })
   steps += outcome.result.steps
   for (const [kind, times] of Object.entries(outcome.result.counts))
     totals[kind] = (totals[kind] ?? 0) + times

@@ -22,6 +22,7 @@ import {
 import { runPipeline } from '../../src/runtime/run-pipeline.ts'
 import { deltaFormat } from '../../sinks/delta/delta-format.ts'
 import { WRITER_SCHEMAS } from './reading-schema.ts'
+import { shardWorkload, type ShardWorkload } from './shard-workload.ts'
 import { kafkaWorkload, type KafkaWorkload, randomWorkload, type Workload } from './workload.ts'
 
 export interface SeedOutcome {
@@ -31,6 +32,8 @@ export interface SeedOutcome {
   readonly result: SimulationResult
   readonly oracle: OracleResult
   readonly workload: Workload
+  /** Null: a lake alone. */
+  readonly world: 'kafka' | 'shards' | null
 }
 
 export interface SeedOptions {
@@ -44,13 +47,16 @@ export interface SeedOptions {
   readonly freshChance?: number | null
   /** With a broker, outside topics, and mostly a group. */
   readonly kafka?: boolean
+  /** The same, where the partitions are shards that are split and merged. */
+  readonly shards?: boolean
   readonly care?: OutboxCare
   readonly broker?: SimKafkaOptions['broker']
 }
 
 /** Plays one seed and compares what it left with the oracle. */
 export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedOutcome> {
-  const kafka = options.kafka === true ? kafkaWorkload(seed) : null
+  const shards = options.shards === true ? shardWorkload(seed) : null
+  const kafka = shards ?? (options.kafka === true ? kafkaWorkload(seed) : null)
   const workload = kafka ?? randomWorkload(seed)
   const { spec, partitions } = workload
   const oracle = computeOracle(spec, partitions)
@@ -63,11 +69,16 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     format: options.format ?? ((store) => deltaFormat(store, jsonlEncoder)),
     opensCircuit: oracle.opened.size > 0,
     weather: options.weather ?? null,
-    freshChance: options.freshChance ?? null,
+    freshChance: options.freshChance ?? (shards?.forgetsShards === true ? 0 : null),
     kafka:
       kafka === null
         ? null
-        : { ...kafkaOptions(kafka, oracle), care: options.care ?? EVERY_CARE, broker: options.broker ?? {} },
+        : {
+            ...kafkaOptions(kafka, oracle),
+            ...shardOptions(shards),
+            care: options.care ?? EVERY_CARE,
+            broker: options.broker ?? {},
+          },
   })
   const failures = [...result.failures]
   if (failures.length === 0) {
@@ -83,7 +94,12 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
       failures.push(...verifyTopics(topicsOf(kafka, oracle, result.objects, result.kafka.broker)))
     }
   }
-  return { seed, failures, result, oracle, workload }
+  const world = shards !== null ? 'shards' : kafka !== null ? 'kafka' : null
+  return { seed, failures, result, oracle, workload, world }
+}
+
+function shardOptions(shards: ShardWorkload | null): Partial<SimKafkaOptions> {
+  return shards === null ? {} : { reshards: shards.reshards, forgetsShards: shards.forgetsShards }
 }
 
 function topicsOf(
@@ -133,8 +149,8 @@ const FAILURES_SHOWN = 10
 
 /** What a person needs to go on from a seed that fails. */
 export function describeFailure(outcome: SeedOutcome): string {
-  const { seed, failures, result } = outcome
-  const world = result.kafka === null ? '' : 'MILLRACE_KAFKA=1 '
+  const { seed, failures } = outcome
+  const world = outcome.world === null ? '' : `MILLRACE_WORLD=${outcome.world} `
   return [
     `seed ${seed} fails. To repeat it:`,
     `  ${world}MILLRACE_SEED=${seed} npx vitest run test/simulation/simulation.test.ts`,

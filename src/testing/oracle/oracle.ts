@@ -39,6 +39,8 @@ export interface OracleRecord extends RawRecord {
 export interface OraclePartition {
   readonly topic: string
   readonly partition: number
+  /** Those that it follows, as `topic-partition`: a shard that was split or merged from them. They come before it. */
+  readonly parents?: readonly string[]
   readonly records: readonly OracleRecord[]
 }
 
@@ -67,22 +69,56 @@ export interface OracleResult {
 
 export function computeOracle(spec: PipelineSpec, partitions: readonly OraclePartition[]): OracleResult {
   const books = new Books(spec)
+  const ends = new Map<string, PartitionEnd>()
+  const followed = new Set(partitions.flatMap(({ parents = [] }) => parents))
   for (const partition of partitions) {
-    const dedupe = new Map<DedupeNode, Map<string, number>>()
+    const task = `${partition.topic}-${partition.partition}`
+    const before = (partition.parents ?? []).map((parent) => ends.get(parent)!)
+    const dedupe = liveKeys(before)
     const failed: boolean[] = []
-    let watermarkMs = -Infinity
+    let watermarkMs = before.length === 0 ? -Infinity : Math.min(...before.map((end) => end.watermarkMs))
+    // Sessions of a partition that was further ahead begin anew.
+    const lowest = before.filter((end) => end.watermarkMs === watermarkMs)
+    books.results.follow(
+      task,
+      lowest.map((end) => end.task),
+      watermarkMs,
+    )
     for (const record of partition.records) {
       const walk = new RecordWalk(books, partition, record, dedupe)
       watermarkMs = walk.walk(watermarkMs)
       failed.push(walk.failed)
-      if (isOpen(spec.circuitBreaker, failed, failed.length === partition.records.length)) {
-        books.opened.set(`${partition.topic}-${partition.partition}`, failed.length)
+      const isEnd = failed.length === partition.records.length && !followed.has(task)
+      if (isOpen(spec.circuitBreaker, failed, isEnd)) {
+        books.opened.set(task, failed.length)
         break
       }
     }
+    ends.set(task, { task, watermarkMs, dedupe })
   }
   books.writeResults()
   return books
+}
+
+/** What the partitions that follow one need to know of it. */
+interface PartitionEnd {
+  readonly task: string
+  readonly watermarkMs: number
+  readonly dedupe: ReadonlyMap<DedupeNode, ReadonlyMap<string, number>>
+}
+
+/** The keys that the watermarks of these had not left behind when they ended, each with its newest time. */
+function liveKeys(ends: readonly PartitionEnd[]): Map<DedupeNode, Map<string, number>> {
+  const live = new Map<DedupeNode, Map<string, number>>()
+  for (const { watermarkMs, dedupe } of ends) {
+    for (const [node, times] of dedupe) {
+      const into = live.get(node) ?? new Map<string, number>()
+      live.set(node, into)
+      for (const [key, timeMs] of times)
+        if (watermarkMs < timeMs + node.withinMs) into.set(key, Math.max(timeMs, into.get(key) ?? -Infinity))
+    }
+  }
+  return live
 }
 
 /** Whether the breaker opens after these records of a partition: at the end of a block, or of all. */

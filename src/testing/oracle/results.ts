@@ -2,7 +2,7 @@ import { assert } from '../../errors.ts'
 import type { AggregateNode, HavingNode, ResultNode, RowNode, UniqueNode } from '../../topology/node.ts'
 import { aggregateOf, aggregateType } from './aggregate.ts'
 import { compareItems, type Item, type Key, keyNames, keyOf, keyType, type Row } from './item.ts'
-import { joined, memberOf, type Session } from './sessions.ts'
+import { joined, memberOf, type Session, withoutRows } from './sessions.ts'
 import { isLate, type Pane, panesOf } from './windows.ts'
 
 /** The rows of one key of a window or of a dedupe over all partitions. */
@@ -36,6 +36,19 @@ export class Results {
     const sessions = group.sessions.get(item.task) ?? []
     const { made, others } = joined(sessions, memberOf(node.window, item), node.allowedLatenessMs)
     group.sessions.set(item.task, [...others, made])
+  }
+
+  /** A partition goes on with the live sessions of others, which have ended: with how far they reach, not with their rows. */
+  follow(task: string, others: readonly string[], watermarkMs: number): void {
+    for (const [node, groups] of this.#groups) {
+      if (node.kind !== 'aggregate' || node.window.kind !== 'session') continue
+      for (const { sessions } of groups.values()) {
+        const live = others
+          .flatMap((other) => sessions.get(other) ?? [])
+          .filter(({ endMs }) => endMs + node.allowedLatenessMs > watermarkMs)
+        if (live.length > 0) sessions.set(task, withoutRows(live))
+      }
+    }
   }
 
   /** The last revision of every result, each as a row. */
@@ -84,7 +97,7 @@ export class Results {
 
 function aggregated(node: AggregateNode, groups: readonly Group[]): readonly Item[] {
   return groups.flatMap(({ key, items, sessions }) =>
-    panesOf(node, items, [...sessions.values()].flat()).map((pane) => ({
+    panesOf(node, items, withRows(sessions)).map((pane) => ({
       row: resultRow(node, key, pane),
       // That of a global window is never used: no window may follow it.
       timeMs: (pane.bounds?.endMs ?? Infinity) - 1,
@@ -93,6 +106,10 @@ function aggregated(node: AggregateNode, groups: readonly Group[]): readonly Ite
       offset: 0,
     })),
   )
+}
+
+function withRows(sessions: Group['sessions']): readonly Session[] {
+  return [...sessions.values()].flat().filter(({ members }) => members.length > 0)
 }
 
 function resultRow(node: AggregateNode, key: Key, { bounds, number, items }: Pane): Row {

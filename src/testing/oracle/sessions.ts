@@ -50,6 +50,17 @@ export function closeSessions(sessions: readonly Session[], allowedLatenessMs: n
   }
 }
 
+/** The extents of sessions, those that overlap or touch as one. */
+export function withoutRows(sessions: readonly Session[]): readonly Session[] {
+  const extents: Session[] = []
+  for (const { startMs, endMs } of sessions.toSorted((a, b) => a.startMs - b.startMs)) {
+    const last = extents.at(-1)
+    if (last === undefined || startMs > last.endMs) extents.push({ startMs, endMs, members: [] })
+    else extents[extents.length - 1] = { ...last, endMs: Math.max(last.endMs, endMs) }
+  }
+  return extents
+}
+
 function findPair(sessions: readonly Session[], allowedLatenessMs: number): [Session, Session] | null {
   for (const a of sessions) {
     for (const b of sessions) {

@@ -24,7 +24,9 @@ export function unreadInput(
   for (const { id, records } of partitions) {
     const head = heads.get(id)
     const position = head?.work.state.position ?? null
-    if (records.length > 0 && position !== `${id}~${records.length}`)
+    // A shard may have moved on without a record.
+    const place = position?.split('~', 2).join('~') ?? null
+    if (records.length > 0 && place !== `${id}~${records.length}`)
       wrong.push(`${id} is recorded up to ${position}, of ${records.length} records`)
     if (head !== undefined) wrong.push(...unfolded(heads, id, head.epoch, 'merge', slices))
   }

@@ -7,7 +7,7 @@ import { type BrokerWeather, groupKey, SimBroker } from './sim-broker.ts'
 import { SimGroup } from './sim-group.ts'
 import { SimMembership } from './sim-membership.ts'
 import { type OutboxCare, SIM_CLUSTER, SimOutbox } from './sim-outbox.ts'
-import type { SimRecording, SimSourceKafka } from './sim-source.ts'
+import { listed, type SimRecording, type SimSourceKafka } from './sim-source.ts'
 
 export interface SimKafkaOptions {
   /** Processes form a group, and read a source that never ends. Else each of them does everything. */
@@ -17,6 +17,10 @@ export interface SimKafkaOptions {
   readonly hasTopics: boolean
   /** Ids of partitions that are added while the pipeline runs. */
   readonly added: ReadonlySet<string>
+  /** Present where partitions are shards: with which reshard each comes, from 1; 0 are there from the beginning. */
+  readonly reshards?: ReadonlyMap<string, number>
+  /** Lists leave shards out after a while that have ended: no start may need them again. */
+  readonly forgetsShards?: boolean
   readonly care?: OutboxCare
   /** In place of what the seed draws. */
   readonly broker?: Partial<BrokerWeather>
@@ -29,6 +33,7 @@ export interface SimKafkaOptions {
 const USERS = 'users'
 const FETCH_WAIT_MS = 100
 const ADDED_AFTER_STEPS_MAX = 600
+const RESHARDED_AFTER_STEPS_MAX = 1_200
 
 /** The Kafka of one simulation: the broker, the group, and when partitions are added. */
 export class SimKafka {
@@ -38,6 +43,9 @@ export class SimKafka {
   readonly #recording: SimRecording
   readonly #options: SimKafkaOptions
   readonly #addedAtStep: number
+  /** Of each reshard. */
+  readonly #reshardSteps: readonly number[]
+  readonly #gone = new Set<string>()
   readonly #retention: RunBindings['retention']
   /** What each process has yet to show of each partition. */
   readonly #shows = new Map<SimProcess, Map<string, string>>()
@@ -55,12 +63,15 @@ export class SimKafka {
     this.group = new SimGroup(
       random.fork(),
       nowMs,
-      () => recording.partitions.filter(({ id }) => this.#present.has(id)),
+      () => recording.partitions.filter(({ id }) => this.#present.has(id) && !this.#gone.has(id)).map(listed),
       randomGroupWeather(random),
       (line) => scheduler.say(line),
     )
     const retention = randomRetention(random)
     this.#retention = options.retention ?? retention
+    const last = Math.max(0, ...(options.reshards?.values() ?? []))
+    const steps = Array.from({ length: last }, () => random.integer(1, RESHARDED_AFTER_STEPS_MAX))
+    this.#reshardSteps = [0, ...steps.sort((a, b) => a - b)]
   }
 
   becalm(): void {
@@ -93,6 +104,11 @@ export class SimKafka {
     return {
       ...(isShared ? { membership: new SimMembership(process, this.group, clock) } : {}),
       partitions: () => this.#present,
+      gone: () => this.#gone,
+      ended: (partitions) => {
+        if (this.#options.forgetsShards !== true) return
+        for (const id of partitions) this.#gone.add(id)
+      },
       wait: () => clock.sleep(FETCH_WAIT_MS),
       groupOffset: offsetOf,
       showPublished: (offset) => void this.#show(process, clock, offset),
@@ -110,9 +126,12 @@ export class SimKafka {
   }
 
   get #present(): ReadonlySet<string> {
-    const isAdded = this.#calm || this.#scheduler.steps >= this.#addedAtStep
-    const { added } = this.#options
-    return new Set(this.#recording.partitions.map(({ id }) => id).filter((id) => isAdded || !added.has(id)))
+    const { added, reshards, isShared } = this.#options
+    const ids = this.#recording.partitions.map(({ id }) => id)
+    const isThere = (atStep: number): boolean => this.#calm || this.#scheduler.steps >= atStep
+    if (reshards !== undefined)
+      return new Set(ids.filter((id) => !isShared || isThere(this.#reshardSteps[reshards.get(id)!]!)))
+    return new Set(ids.filter((id) => isThere(this.#addedAtStep) || !added.has(id)))
   }
 
   /** One request at a time, with the newest, until it is known to be done. Nobody waits for it: a run may end before. */

@@ -29,6 +29,8 @@ export interface SimRecording {
 }
 
 export interface SimPartition extends SourcePartition {
+  /** Those that follow it: a shard that is split or merged. Absent: none ever will. */
+  readonly children?: readonly string[]
   /** In position order: offsets ascend and may have gaps, arrivals do not descend. */
   readonly records: readonly RawRecord[]
 }
@@ -50,6 +52,10 @@ export interface SimSourceKafka {
   readonly membership?: Membership
   /** Partitions that are there by now. */
   partitions(): ReadonlySet<string>
+  /** Of these, those that a list does not have any more. */
+  gone(): ReadonlySet<string>
+  /** The ends of these partitions are recorded. */
+  ended(partitions: readonly string[]): void
   /** Waits for records, as a fetch does. */
   wait(): Promise<void>
   groupOffset(partition: SourcePartition, offset: number): GroupOffset
@@ -60,6 +66,8 @@ export interface SimSourceKafka {
 export class SimSource implements Source {
   readonly description = 'simulated source'
   readonly membership?: Membership
+  /** Where there are shards. */
+  readonly partitionOf?: (id: string) => SourcePartition | null
   readonly #kafka: SimSourceKafka | null
   readonly #process: SimProcess
   readonly #recording: SimRecording
@@ -79,6 +87,11 @@ export class SimSource implements Source {
     kafka: SimSourceKafka | null,
   ) {
     if (kafka?.membership !== undefined) this.membership = kafka.membership
+    if (recording.partitions.some(({ parents }) => parents !== undefined))
+      this.partitionOf = (id) => {
+        const found = recording.partitions.find((partition) => partition.id === id)
+        return found === undefined ? null : listed(found)
+      }
     this.#kafka = kafka
     this.#process = process
     this.#recording = recording
@@ -90,9 +103,10 @@ export class SimSource implements Source {
   partitions(): Promise<readonly SourcePartition[]> {
     return this.#process.call('read', 'partitions', () => {
       const present = this.#kafka?.partitions()
+      const gone = this.#kafka?.gone()
       return this.#recording.partitions
-        .filter(({ id }) => present?.has(id) ?? true)
-        .map(({ id, topic, partition }) => ({ id, topic, partition }))
+        .filter(({ id }) => present?.has(id) !== false && gone?.has(id) !== true)
+        .map(listed)
     })
   }
 
@@ -106,13 +120,21 @@ export class SimSource implements Source {
     this.#kafka?.showPublished(offset)
   }
 
-  async open(partition: SourcePartition, position: string | null): Promise<PartitionReader> {
+  async open(
+    partition: SourcePartition,
+    position: string | null,
+    parentPositions: readonly string[] = [],
+  ): Promise<PartitionReader> {
     const source = this.#partitionOf(partition)
-    await this.#process.call('read', `open ${partition.id} at ${position}`, () => undefined)
+    await this.#process.call('read', `open ${partition.id} at ${position}`, () => {
+      this.#kafka?.ended(parentPositions.map((end) => end.split('~')[0]!))
+    })
     let next = indexOf(source, position)
     let isClosed = false
     this.#moveTo(source, next)
+    const isNew = position === null && (partition.parents ?? []).length > 0
     return {
+      start: isNew ? positionOf(source, 0) : undefined,
       read: async (recordsMax) => {
         if (this.#isLive && next >= source.records.length) await this.#kafka!.wait()
         if (isClosed) return { kind: 'stop' }
@@ -171,13 +193,22 @@ export class SimSource implements Source {
   #read(partition: SimPartition, from: number, recordsMax: number): ReadResult {
     const { quietChance, batchSizes, isOrdered } = this.#options
     const end = this.#endOf(partition)
-    if (from >= end && this.#isLive) return { kind: 'quiet', arrivalClockMs: this.#deliveredMs }
+    const { children } = partition
+    const present = this.#kafka?.partitions()
+    if (from >= partition.records.length && children?.every((id) => present?.has(id) !== false) === true)
+      return { kind: 'handed-on', to: children, position: positionOf(partition, from) }
+    if (from >= end && this.#isLive)
+      return { kind: 'quiet', arrivalClockMs: this.#deliveredMs, ...this.#moved(partition, from) }
     if (from >= end) return { kind: end < partition.records.length ? 'stop' : 'end' }
     const nextMs = partition.records[from]!.arrivalMs
     const othersMs = isOrdered ? this.#othersMs(partition) : Infinity
     if (nextMs > othersMs || this.#random.chance(quietChance)) {
       // Never later than what comes next here: the source has reached this time without a record for the partition.
-      return { kind: 'quiet', arrivalClockMs: Math.min(this.#deliveredMs, nextMs) }
+      return {
+        kind: 'quiet',
+        arrivalClockMs: Math.min(this.#deliveredMs, nextMs),
+        ...this.#moved(partition, from),
+      }
     }
     let count = Math.min(this.#random.pick(batchSizes), recordsMax, end - from)
     while (count > 1 && partition.records[from + count - 1]!.arrivalMs > othersMs) count--
@@ -186,6 +217,17 @@ export class SimSource implements Source {
     this.#deliveredMs = Math.max(this.#deliveredMs, records.at(-1)!.arrivalMs)
     return { kind: 'records', batch: batchOf(partition, records, from) }
   }
+
+  /** Of a shard, now and then another position of the same meaning. */
+  #moved(partition: SimPartition, from: number): { readonly position?: string } {
+    if (this.partitionOf === undefined || !this.#random.chance(0.1)) return {}
+    return { position: `${positionOf(partition, from)}~${this.#random.integer(0, 9)}` }
+  }
+}
+
+/** As a list has it. */
+export function listed({ id, topic, partition, parents }: SimPartition): SourcePartition {
+  return { id, topic, partition, ...(parents && { parents }) }
 }
 
 /** A position that only this source understands: how many records came before, and a check. */
