@@ -43,6 +43,7 @@ export class PolledShard implements ShardTarget {
   error: PipelineError | null = null
   isDone = false
   #full: Promise<void> | null = null
+  #watching: (() => void)[] = []
 
   constructor(place: ShardPlace, start: ShardStart) {
     this.place = place
@@ -59,10 +60,22 @@ export class PolledShard implements ShardTarget {
     this.texts.push(...answer.records.map(({ data }) => decoder.decode(data)))
     const last = answer.records.at(-1)
     if (last !== undefined) this.start = { kind: 'after', sequenceNumber: last.sequenceNumber }
+    this.#tell()
   }
 
   fail(error: PipelineError): void {
     this.error = error
+    this.#tell()
+  }
+
+  /** Looks at each answer. */
+  async until(condition: (shard: this) => boolean): Promise<void> {
+    while (!condition(this)) await new Promise<void>((resolve) => this.#watching.push(resolve))
+  }
+
+  /** Of the shard, once it has ended. */
+  children(): readonly string[] | null {
+    return this.answers.at(-1)?.children ?? null
   }
 
   /** Until the promise is kept, nobody has room. */
@@ -72,6 +85,12 @@ export class PolledShard implements ShardTarget {
 
   stop(): void {
     this.#stop.abort()
+  }
+
+  #tell(): void {
+    const watching = this.#watching
+    this.#watching = []
+    for (const look of watching) look()
   }
 }
 
