@@ -9,6 +9,7 @@ import { schemaOf } from '../runtime/schema-memory.ts'
 import type { PipelineSpec } from '../topology/node.ts'
 import { topicPath } from '../topology/problem.ts'
 import { validatePipeline } from '../topology/validate.ts'
+import type { CheckedStream } from './check-stream.ts'
 import { EXIT, type ExitCode, InvalidProgramError, usageError } from './failure.ts'
 import { counted } from './format.ts'
 import { loadProgram } from './load-program.ts'
@@ -23,11 +24,14 @@ export interface CheckOptions {
   readonly registry: string | null
   /** Of a registry with a URL: every version of this subject is asked for. Null: those that the recording names. */
   readonly subject: string | null
+  /** Null: none is looked at. */
+  readonly stream: CheckedStream | null
 }
 
 /**
  * `millrace check`: everything that can be known without reading a record. With a recording also whether each schema
- * that its records name can be read as the program's, with a subject each of its versions. Exits with 2 where something is wrong.
+ * that its records name can be read as the program's, with a subject each of its versions, with a stream those that its records
+ * name. Exits with 2 where something is wrong.
  */
 export async function check(options: CheckOptions, terminal: Terminal): Promise<ExitCode> {
   const { out, err } = terminal
@@ -57,7 +61,7 @@ function tablesOf(spec: PipelineSpec): readonly string[] {
   }
 }
 
-interface Finding {
+export interface Finding {
   readonly ok: boolean
   readonly text: string
 }
@@ -66,6 +70,11 @@ async function checkSchemas(spec: PipelineSpec, options: CheckOptions): Promise<
   const schemas = new WriterSchemas(parseAvroSchema(spec.source.schema.avro))
   const findings: Finding[] = []
   if (options.subject !== null) findings.push(...(await checkSubject(schemas, options, options.subject)))
+  if (options.stream !== null) {
+    // The AWS client takes its time to load.
+    const { checkStream } = await import('./check-stream.ts')
+    findings.push(...(await checkStream(schemas, options.stream, options.registry)))
+  }
   if (options.recording !== null)
     findings.push(...(await checkRecording(schemas, options, options.recording)))
   return findings
@@ -119,7 +128,7 @@ async function checkRecording(
   return findings
 }
 
-function readable(schemas: WriterSchemas, id: SchemaId, json: string | null): Finding {
+export function readable(schemas: WriterSchemas, id: SchemaId, json: string | null): Finding {
   schemas.learn(id, json)
   const schema = schemas.get(id)!
   if (schema.kind === 'decoder') return { ok: true, text: `${schemaName(id)} can be read` }

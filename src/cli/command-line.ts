@@ -3,6 +3,7 @@ import { LOG_LEVELS } from '../runtime/log.ts'
 import { CACHE_BYTES_DEFAULT, CACHE_BYTES_HELP, CACHE_DIR_HELP, cacheOf } from './cache-options.ts'
 import { EXIT, EXIT_CODES_HELP, type ExitCode, usageError } from './failure.ts'
 import { LAKE_DEFAULT, LAKE_HELP, parseChoice, parseCount, parseSpeed, parseTime } from './option-values.ts'
+import { describeCheck } from './check-command.ts'
 import { describeDeadLetters } from './dead-letters-command.ts'
 import { describeRecordings } from './recording-command.ts'
 import { describeCheckpoints } from './checkpoints-command.ts'
@@ -150,26 +151,7 @@ Example:
     .option('--json', 'with --diff: as JSON')
     .action((path: string, options: Options) => run(describeCommand(path, options, terminal)))
 
-  command(
-    program,
-    'check <program>',
-    'check a program, its options and its schemas, without running it',
-    `With --recording also: can every schema in it be read with the program's? With --topic and the URL of a registry: can every
-version that the topic's subject has?
-
-Example:
-  millrace check taxi.ts --recording trips.avro
-  millrace check taxi.ts --topic trips --registry http://localhost:8081`,
-  )
-    .option('--recording <file>', 'a recording whose schemas the program has to read')
-    .option('--topic <name>', 'a topic whose schemas it has to read: those of the subject <topic>-value')
-    .option('--subject <name>', 'the same by the name of the subject')
-    .option(
-      '--registry <place>',
-      'URL of a schema registry, or a folder (default: the folder registry beside the recording)',
-    )
-    .action((path: string, options: Options) => run(checkCommand(path, options, terminal)))
-
+  describeCheck(program, terminal, run)
   describeLag(program, terminal, run)
   describeWindows(program, terminal, run)
   describeCheckpoints(program, terminal, run)
@@ -229,14 +211,6 @@ async function describeCommand(path: string, options: Options, terminal: Termina
   const { describe, describeDiff } = await import('./describe.ts')
   if (options['diff'] !== true) return describe(path, terminal)
   return describeDiff({ path, lake: textOf(options, 'lake')!, isJson: options['json'] === true }, terminal)
-}
-
-async function checkCommand(path: string, options: Options, terminal: Terminal): Promise<ExitCode> {
-  const topic = textOf(options, 'topic')
-  const subject = textOf(options, 'subject') ?? (topic === null ? null : `${topic}-value`)
-  const { check } = await import('./check.ts')
-  const [recording, registry] = [textOf(options, 'recording'), textOf(options, 'registry')]
-  return check({ path, recording, registry, subject }, terminal)
 }
 
 async function queryCommand(sql: string, options: Options, terminal: Terminal): Promise<ExitCode> {

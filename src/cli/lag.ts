@@ -35,7 +35,7 @@ const CLEAR_SCREEN = '\u001b[2J\u001b[H'
 
 /** How far a pipeline is behind one kind of input, now. */
 interface Gauge {
-  measure(): Promise<{ readonly report: LagReport<InputLag>; text(out: Channel): string }>
+  measure(): Promise<{ readonly report: LagReport<InputLag>; readonly text: (out: Channel) => string }>
   close(): Promise<void>
 }
 

@@ -1,25 +1,27 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { framedSchema } from '../../consumers/recording/recording-summary.ts'
 import { directoryRegistry } from '../../consumers/registry/index.ts'
 import { isSameSchema } from '../avro/canonical-schema.ts'
+import { type SchemaId, schemaName } from '../engine/writer-schemas.ts'
 import { messageOf, PipelineError, unreachable } from '../errors.ts'
 import type { SchemaRegistry } from '../ports.ts'
-import { compareRefs, schemaByRef, type SchemaRef, schemaRefOf } from './schema-ref.ts'
+import { schemaOf } from '../runtime/schema-memory.ts'
 
 /** What became of the schema of an id. */
 export type CapturedSchema =
-  | { readonly kind: 'written'; readonly id: SchemaRef; readonly name: string }
-  | { readonly kind: 'present' | 'unknown'; readonly id: SchemaRef }
+  | { readonly kind: 'written'; readonly id: SchemaId; readonly name: string }
+  | { readonly kind: 'present' | 'unknown'; readonly id: SchemaId }
   /** Not Avro: a replay makes dead letters of its records, as a run does. */
-  | { readonly kind: 'other'; readonly id: SchemaRef; readonly schemaType: string }
-  | { readonly kind: 'failed'; readonly id: SchemaRef; readonly error: unknown }
+  | { readonly kind: 'other'; readonly id: SchemaId; readonly schemaType: string }
+  | { readonly kind: 'failed'; readonly id: SchemaId; readonly error: unknown }
 
 /** Writes the schemas that the records of a recording name into a folder, where a replay finds them: `1-order.avsc`. */
 export class SchemaCapture {
   readonly #registry: SchemaRegistry
   readonly #folder: string
-  readonly #captured = new Map<SchemaRef, CapturedSchema>()
-  readonly #noticed = new Set<SchemaRef>()
+  readonly #captured = new Map<SchemaId, CapturedSchema>()
+  readonly #noticed = new Set<SchemaId>()
   #working: Promise<void> = Promise.resolve()
 
   constructor(registry: SchemaRegistry, folder: string) {
@@ -28,12 +30,12 @@ export class SchemaCapture {
   }
 
   get captured(): readonly CapturedSchema[] {
-    return [...this.#captured.values()].sort((a, b) => compareRefs(a.id, b.id))
+    return [...this.#captured.values()].sort((a, b) => compareIds(a.id, b.id))
   }
 
   /** To be called with each record's value: where it names a schema for the first time, it sets out to get that. */
   notice(value: Uint8Array | null): void {
-    const id = schemaRefOf(value)
+    const id = framedSchema(value)
     if (id === null || (typeof id === 'number' && id < 0) || this.#noticed.has(id)) return
     this.#noticed.add(id)
     this.#working = this.#working.then(() => this.#capture(id))
@@ -45,7 +47,7 @@ export class SchemaCapture {
     for (const { kind, id } of this.captured) if (kind === 'failed') await this.#capture(id)
   }
 
-  async #capture(id: SchemaRef): Promise<void> {
+  async #capture(id: SchemaId): Promise<void> {
     try {
       this.#captured.set(id, await this.#captureOne(id))
     } catch (error) {
@@ -53,8 +55,8 @@ export class SchemaCapture {
     }
   }
 
-  async #captureOne(id: SchemaRef): Promise<CapturedSchema> {
-    const schema = await schemaByRef(this.#registry, id)
+  async #captureOne(id: SchemaId): Promise<CapturedSchema> {
+    const schema = await schemaOf(this.#registry, id)
     if (schema === null) return { kind: 'unknown', id }
     const json = JSON.parse(schema) as {
       readonly type?: unknown
@@ -65,12 +67,12 @@ export class SchemaCapture {
       return { kind: 'other', id, schemaType: JSON.stringify(json.schemaType) }
     }
     await mkdir(this.#folder, { recursive: true })
-    const present = await schemaByRef(directoryRegistry(this.#folder), id)
+    const present = await schemaOf(directoryRegistry(this.#folder), id)
     if (present !== null) {
       if (isSameSchema(present, schema)) return { kind: 'present', id }
       throw new PipelineError(
         'SCHEMA_ID_REUSED',
-        `${this.#folder} has another schema with the id ${id} already`,
+        `${this.#folder} has another ${typeof id === 'number' ? `schema with the id ${id}` : schemaName(id)} already`,
         {
           advice:
             'It belongs to another recording, or the registry was reset. Give the new recording a folder of its own.',
@@ -84,7 +86,7 @@ export class SchemaCapture {
 }
 
 /** '7-order.avsc' */
-function fileName(id: SchemaRef, name: unknown, taken: readonly string[]): string {
+function fileName(id: SchemaId, name: unknown, taken: readonly string[]): string {
   const words = typeof name === 'string' ? name.slice(name.lastIndexOf('.') + 1) : ''
   const slug = words
     .replaceAll(/([a-z0-9])([A-Z])/g, '$1-$2')
@@ -98,16 +100,23 @@ function fileName(id: SchemaRef, name: unknown, taken: readonly string[]): strin
 export function capturedText(schema: CapturedSchema): string {
   switch (schema.kind) {
     case 'written':
-      return `schema ${schema.id}: ${schema.name}`
+      return `${schemaName(schema.id)}: ${schema.name}`
     case 'present':
-      return `schema ${schema.id}: was there already`
+      return `${schemaName(schema.id)}: was there already`
     case 'unknown':
-      return `schema ${schema.id}: the registry does not have it`
+      return `${schemaName(schema.id)}: the registry does not have it`
     case 'other':
-      return `schema ${schema.id}: a ${schema.schemaType} schema, which is left out`
+      return `${schemaName(schema.id)}: a ${schema.schemaType} schema, which is left out`
     case 'failed':
-      return `schema ${schema.id}: ${messageOf(schema.error)}`
+      return `${schemaName(schema.id)}: ${messageOf(schema.error)}`
     default:
       return unreachable(schema)
   }
+}
+
+/** Ids first, then versions. */
+export function compareIds(left: SchemaId, right: SchemaId): number {
+  if (typeof left === 'number' && typeof right === 'number') return left - right
+  if (typeof left !== typeof right) return typeof left === 'number' ? -1 : 1
+  return left < right ? -1 : 1
 }

@@ -1,7 +1,7 @@
 import { Aggregate } from '../../consumers/kinesis/aggregate.ts'
 import { type PositionPlace, startOfPlace } from '../../consumers/kinesis/position.ts'
 import { PipelineError } from '../errors.ts'
-import type { KinesisApi, ShardAnswer, ShardPlace } from '../kinesis/api.ts'
+import type { KinesisApi, ShardPlace, ShardStart, WireRecord } from '../kinesis/api.ts'
 import type { Clock } from '../ports.ts'
 
 /** What a shard has behind a place. */
@@ -33,41 +33,53 @@ const THROTTLED_PAUSE_MS = 1_000
 
 /** Reads what lies behind a place, as far as the limit. @throws PipelineError what Kinesis throws */
 export async function readTail(
-  api: Pick<KinesisApi, 'shardIterator' | 'getRecords'>,
+  api: ShardReads,
   shard: ShardPlace,
   place: PositionPlace,
-  { recordsMax, clock }: TailLimits,
+  limits: TailLimits,
 ): Promise<ShardTail> {
   const start = startOfPlace(place)
   if (start === null) return { records: 0, isExact: true, behindMs: 0, newestMs: null }
   const counter = new RecordCounter(place.kind === 'at' ? (place.index ?? 0) : 0)
-  let iterator: string | null = await patiently(clock, () => api.shardIterator(shard, start))
-  let millisBehindLatest = 0
-  let isAtTip = false
-  for (let empty = 0; iterator !== null && counter.records < recordsMax && empty < EMPTY_MAX; ) {
-    if (counter.hasBegun || empty > 0) await clock.sleep(PAUSE_MS)
-    const at: string = iterator
-    const page = Math.min(PAGE_RECORDS, recordsMax)
-    const answer = await patiently(clock, () => api.getRecords(at, page, shard))
-    counter.add(answer)
-    empty = answer.records.length === 0 ? empty + 1 : 0
-    millisBehindLatest = answer.millisBehindLatest ?? 0
-    isAtTip = answer.children !== null || millisBehindLatest === 0
-    iterator = isAtTip ? null : answer.nextIterator
-  }
+  const toTipMs = await readOn(api, shard, start, limits, (records) => counter.add(records))
   const { records, firstMs, lastMs } = counter
-  const toTipMs = isAtTip ? 0 : millisBehindLatest
   return {
     records,
-    isExact: isAtTip,
+    isExact: toTipMs === 0,
     behindMs: (firstMs === null ? 0 : Math.max(0, lastMs! - firstMs)) + toTipMs,
     newestMs: lastMs === null ? null : lastMs + toTipMs,
   }
 }
 
+type ShardReads = Pick<KinesisApi, 'shardIterator' | 'getRecords'>
+
+/**
+ * Gives the records from a place on to `take`, which says how many it has in all. Ends at the tip, or at the limit; resolves with how far before the tip that is, in
+ * milliseconds.
+ */
+export async function readOn(
+  api: ShardReads,
+  shard: ShardPlace,
+  start: ShardStart,
+  { recordsMax, clock }: TailLimits,
+  take: (records: readonly WireRecord[]) => number,
+): Promise<number> {
+  let iterator = await patiently(clock, () => api.shardIterator(shard, start))
+  for (let empty = 0, isFirst = true; ; isFirst = false) {
+    if (!isFirst) await clock.sleep(PAUSE_MS)
+    const at = iterator
+    const answer = await patiently(clock, () => api.getRecords(at, Math.min(PAGE_RECORDS, recordsMax), shard))
+    const count = take(answer.records)
+    const millisBehindLatest = answer.millisBehindLatest ?? 0
+    if (answer.children !== null || answer.nextIterator === null || millisBehindLatest === 0) return 0
+    empty = answer.records.length === 0 ? empty + 1 : 0
+    if (count >= recordsMax || empty === EMPTY_MAX) return millisBehindLatest
+    iterator = answer.nextIterator
+  }
+}
+
 class RecordCounter {
   records = 0
-  hasBegun = false
   firstMs: number | null = null
   lastMs: number | null = null
   readonly #aggregate = new Aggregate()
@@ -78,8 +90,7 @@ class RecordCounter {
     this.#skipped = skipped
   }
 
-  add({ records }: ShardAnswer): void {
-    this.hasBegun = true
+  add(records: readonly WireRecord[]): number {
     for (const { data, arrivalMs } of records) {
       const count = this.#aggregate.parse(data, null) ? this.#aggregate.count : 1
       this.records += Math.max(0, count - this.#skipped)
@@ -87,6 +98,7 @@ class RecordCounter {
       this.firstMs ??= arrivalMs
       this.lastMs = arrivalMs
     }
+    return this.records
   }
 }
 

@@ -8,8 +8,8 @@ export interface StreamCaptureOptions {
   readonly clock: Clock
   /** Ends the capture: what was read is written. */
   readonly signal: AbortSignal
-  /** By the id of its task, where each shard that is read begins. Those that follow them are read from their beginning. */
-  readonly starts: ReadonlyMap<string, string>
+  /** Ids of the partitions to begin with. Those that come out of them are read too. */
+  readonly roots: ReadonlySet<string>
   /** True: what arrives after the capture began is not read, and the capture ends there. */
   readonly untilEnd: boolean
   /** Takes one record after the other, in the order of their arrival. False ends the capture. */
@@ -49,9 +49,9 @@ class StreamCapture {
   }
 
   async begin(): Promise<void> {
-    const { source, starts } = this.#options
+    const { source, roots } = this.#options
     for (const partition of await source.partitions()) {
-      if (starts.has(partition.id)) this.#chosen.set(partition.id, partition)
+      if (roots.has(partition.id)) this.#chosen.set(partition.id, partition)
     }
     for (const lane of this.#beginDue()) await lane.open()
   }
@@ -70,12 +70,11 @@ class StreamCapture {
   }
 
   #laneOf(partition: SourcePartition, parents: readonly string[]): CaptureLane {
-    const { source, clock, signal, starts } = this.#options
-    const start = starts.get(partition.id) ?? null
+    const { source, clock, signal } = this.#options
     const parentPositions = parents.map((id) => this.#ends.get(id) ?? null).filter((end) => end !== null)
     return new CaptureLane({
       partition,
-      open: (position) => source.open(partition, position ?? start, parentPositions),
+      open: (position) => source.open(partition, position, parentPositions),
       clock,
       signal,
       rules: this.#rules,
