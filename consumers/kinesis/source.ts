@@ -88,7 +88,7 @@ export class KinesisSource implements Source {
     this.membership = new LeaseMembership({
       source: {
         partitions: (place) => this.#partitionsAt(place),
-        partition: (id) => this.#partitionOf(id),
+        partition: (id) => this.partitionOf(id),
       },
       name: workerName,
       times: leases,
@@ -115,6 +115,12 @@ export class KinesisSource implements Source {
         parents.filter((parent) => listed.has(parent)),
       ),
     )
+  }
+
+  /** Any shard of the stream, also one that is gone from its list. */
+  partitionOf(id: string): SourcePartition | null {
+    const shardId = this.#shardIdOf(id)
+    return shardId === null ? null : this.#partition(shardId, [])
   }
 
   async open(
@@ -293,11 +299,6 @@ export class KinesisSource implements Source {
     const createdMs = this.#last?.facts.createdMs ?? facts.createdMs
     if (facts.createdMs !== createdMs) throw streamRecreated(stream, createdMs, facts.createdMs)
     return facts
-  }
-
-  #partitionOf(id: string): SourcePartition | null {
-    const shardId = this.#shardIdOf(id)
-    return shardId === null ? null : this.#partition(shardId, [])
   }
 
   #shardIdOf(task: string): string | null {
