@@ -12,14 +12,15 @@ import {
   setInt64,
 } from '../columns/write.ts'
 import { GLUE_UUID_AT, glueUuidAt } from '../columns/glue-frame.ts'
-import { decodeUtf8 } from '../columns/utf8.ts'
+import { decodeUtf8, encodeUtf8 } from '../columns/utf8.ts'
 import { writeUuid } from '../avro/wire.ts'
 import { assert } from '../errors.ts'
 import type { Header, RecordBatch } from '../ports.ts'
 import { isVersion } from './writer-schemas.ts'
 
 /** Where bronze and the dead letters have the UUID of the schema version with which a record was written, as text. */
-export const SCHEMA_VERSION_HEADER = 'glue.schema_version_id'
+const SCHEMA_VERSION_HEADER = 'glue.schema_version_id'
+const SCHEMA_VERSION_KEY = encodeUtf8(SCHEMA_VERSION_HEADER)
 
 /** What bronze and the dead letters say of the record that a row came from. */
 export function recordFields(topics: readonly string[]): readonly Field[] {
@@ -148,7 +149,7 @@ function appendHeaders(
     }
     if (hasVersion && !saysVersion(headers, batch, record)) {
       struct.reserve(struct.length + 1)
-      appendText(keys, SCHEMA_VERSION_HEADER)
+      appendBytes(keys, SCHEMA_VERSION_KEY, 0, SCHEMA_VERSION_KEY.length)
       appendVersion(values, batch, record)
       struct.length++
     }
