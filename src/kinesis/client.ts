@@ -36,13 +36,10 @@ import { Waiting } from './waiting.ts'
 
 const HOUR_MS = 3_600_000
 const KIBIBYTE = 1024
-/** Signatures of clocks that differ by more are refused. */
-const CLOCK_SKEW_MS_MAX = 15 * 60_000
 
 /** KinesisApi on the AWS SDK. `counts` gets the credentials that were refused after others had been good; whoever calls counts everything else. */
 export class KinesisClientApi implements KinesisApi {
   readonly description: string
-  readonly #clock: Clock
   readonly #requests: KinesisRequests
   readonly #waiting: Waiting
   readonly #registration: ConsumerRegistration
@@ -54,7 +51,6 @@ export class KinesisClientApi implements KinesisApi {
     counts: KinesisCounts | null = null,
   ) {
     this.#requests = new KinesisRequests(options, log, counts)
-    this.#clock = clock
     this.#waiting = new Waiting(clock)
     this.#registration = new ConsumerRegistration(this.#requests, this.#waiting)
     this.description = this.#requests.description
@@ -88,16 +84,7 @@ export class KinesisClientApi implements KinesisApi {
     }
   }
 
-  async shardIterator(place: ShardPlace, start: ShardStart): Promise<string> {
-    try {
-      return await this.#iterator(place, start)
-    } catch (error) {
-      if (!this.#isAhead(error, start)) throw error
-      return await this.#iterator(place, { kind: 'latest' })
-    }
-  }
-
-  async #iterator({ stream, shardId }: ShardPlace, start: ShardStart): Promise<string> {
+  async shardIterator({ stream, shardId }: ShardPlace, start: ShardStart): Promise<string> {
     const command = new GetShardIteratorCommand({
       StreamName: stream,
       ShardId: shardId,
@@ -157,32 +144,17 @@ export class KinesisClientApi implements KinesisApi {
     return this.#registration.deregister(consumer)
   }
 
-  async *subscribe(
+  subscribe(
     consumer: ConsumerFacts,
     shardId: string,
     start: ShardStart,
     signal: AbortSignal,
-  ): AsyncGenerator<SubscriptionEvent, void, undefined> {
-    const place = {
-      operation: 'SubscribeToShard',
-      stream: streamOf(consumer.arn),
-      shardId,
-      consumer: consumer.name,
-    }
-    const from = (first: ShardStart): AsyncIterable<SubscriptionEvent> =>
-      this.#requests.stream(place, (client) =>
-        openSubscription(client, { consumerArn: consumer.arn, shardId, start: first, signal }),
-      )
-    let hasBegun = false
-    try {
-      for await (const event of from(start)) {
-        hasBegun = true
-        yield event
-      }
-    } catch (error) {
-      if (hasBegun || !this.#isAhead(error, start)) throw error
-      yield* from({ kind: 'latest' })
-    }
+  ): AsyncIterable<SubscriptionEvent> {
+    const { name, arn } = consumer
+    const place = { operation: 'SubscribeToShard', stream: streamOf(arn), shardId, consumer: name }
+    return this.#requests.stream(place, (client) =>
+      openSubscription(client, { consumerArn: arn, shardId, start, signal }),
+    )
   }
 
   async createStream(stream: string, shards: number): Promise<void> {
@@ -203,16 +175,6 @@ export class KinesisClientApi implements KinesisApi {
   close(): void {
     this.#waiting.close()
     this.#requests.close()
-  }
-
-  /** Kinesis takes no time that lies ahead, and this clock may be ahead of its own: what comes from now on is what was meant. */
-  #isAhead(error: unknown, start: ShardStart): boolean {
-    return (
-      error instanceof PipelineError &&
-      error.code === 'KINESIS_REFUSED' &&
-      start.kind === 'time' &&
-      Math.abs(start.timeMs - this.#clock.nowMs()) < CLOCK_SKEW_MS_MAX
-    )
   }
 
   async #summary(stream: string): Promise<StreamDescriptionSummary> {

@@ -103,7 +103,12 @@ export class KinesisRequests {
       if (wasTrusted) this.#counts?.add('credentials')
       if (failure.isClockCorrected) renewal = 'renewed'
       else if (credentials !== null) renewal = await this.#renewal.renew(credentials)
-      this.#log.info({ operation: place.operation, error: failure.code, renewal }, 'credentials were refused')
+      // Where there are none to be had, whoever waits for them says so.
+      const level = renewal === 'renewed' ? 'info' : 'debug'
+      this.#log[level](
+        { operation: place.operation, error: failure.code, renewal },
+        'Kinesis has refused the credentials',
+      )
     }
     const fault = kinesisFault(error, {
       ...place,
