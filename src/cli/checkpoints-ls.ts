@@ -13,6 +13,7 @@ import {
 import { EXIT, type ExitCode } from './failure.ts'
 import { countText, durationText, timeText } from './format.ts'
 import { openLake } from './open-lake.ts'
+import { shortPosition } from './position-text.ts'
 import type { Terminal } from './terminal.ts'
 import { textTable } from './text-table.ts'
 
@@ -127,7 +128,8 @@ function positionText(last: DataRecord | null): string {
     return `${countText(folded)} of ${countText(Object.keys(last.work.state.sources).length)} tasks folded`
   }
   const { position, ended } = last.work.state
-  return ended ? `${position ?? 'start'}, the end` : (position ?? 'start')
+  const place = position === null ? 'start' : shortPosition(position)
+  return ended && !place.endsWith('the end of the shard') ? `${place}, the end` : place
 }
 
 function watermarkText(last: DataRecord | null): string {
@@ -152,6 +154,7 @@ function headJson({ incarnation, chain, head, last, claim }: ChainHead): object 
       work === undefined || !Number.isFinite(work.state.watermarkMs) ? null : work.state.watermarkMs,
     idle: work?.type === 'partition' ? work.state.idle : null,
     ended: work?.type === 'partition' ? work.state.ended : null,
+    successors: work?.type === 'partition' ? (work.state.successors ?? []) : null,
     published: last?.published ?? {},
     owner: claim?.owner ?? null,
     run: head?.run ?? null,

@@ -1,6 +1,7 @@
 import { parsePosition } from '../../consumers/kafka/position.ts'
 import { historyOffset } from '../checkpoint/history-position.ts'
 import { parseMergeTask } from '../checkpoint/keys.ts'
+import { holdsWatermark, UNHEARD } from '../engine/source-progress.ts'
 import type { KafkaClient } from '../kafka/client.ts'
 import type { ObjectStore } from '../ports.ts'
 import type { Retry } from '../runtime/retry.ts'
@@ -52,7 +53,12 @@ export async function measureWindows(sources: WindowsSources): Promise<WindowsRe
   const facts = new Map<string, SourceFacts>()
   for (const progress of progresses) {
     const { task } = progress
-    facts.set(task, { progress, sinceMs: await standsSince(progress), unread: unread.get(task) ?? null })
+    facts.set(task, {
+      progress,
+      sinceMs: await standsSince(progress),
+      unread: unread.get(task) ?? null,
+      isItsTurn: true,
+    })
   }
   const merges = progresses
     .filter(({ isMerge }) => isMerge)
@@ -80,10 +86,12 @@ function mergeHold(
   const below = stageOf(task) - 1
   const names =
     work === null ? [...facts.keys()].filter((name) => stageOf(name) === below) : Object.keys(known)
+  const asFolded = new Map(Object.entries(known))
   const slowestMs = slowestOf(names.map((name) => facts.get(name)))
   const sources = names.map((name): SourceHold => {
-    const fact = facts.get(name) ?? unheard(name, merge)
-    const folded = known[name] ?? { epoch: -1, watermarkMs: -Infinity }
+    const folded = known[name] ?? UNHEARD
+    const isItsTurn = holdsWatermark(asFolded, name, folded)
+    const fact = { ...(facts.get(name) ?? unheard(name, merge)), isItsTurn }
     return sourceHold(fact, folded, slowestMs, nowMs, silentAfterMs)
   })
   const sorted = sources.toSorted((a, b) => compare(a.foldedWatermarkMs, b.foldedWatermarkMs))
@@ -114,7 +122,7 @@ function unheard(task: string, { chain }: TaskProgress): SourceFacts {
     unpublished: 0,
     owner: null,
   }
-  return { progress, sinceMs: null, unread: null }
+  return { progress, sinceMs: null, unread: null, isItsTurn: true }
 }
 
 function slowestOf(facts: readonly (SourceFacts | undefined)[]): number {

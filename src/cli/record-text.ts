@@ -9,6 +9,7 @@ import {
 import type { Totals } from '../engine/totals.ts'
 import { unreachable } from '../errors.ts'
 import { byteText, counted, countText, timeText } from './format.ts'
+import { longPosition } from './position-text.ts'
 import type { Channel } from './terminal.ts'
 
 /** A checkpoint record, explained for a person. */
@@ -50,7 +51,9 @@ function partitionLines({ state, records, dedupe, partials }: PartitionWork, lin
   )
   lines.add('watermark', watermarkOf(state.watermarkMs))
   if (state.idle) lines.add('idle', 'the partition is idle: it holds no window back')
-  if (state.ended) lines.add('ended', 'the source has ended: nothing follows')
+  if (state.parents !== undefined && state.parents.length > 0)
+    lines.add('parents', `${state.parents.join(', ')}: read to their ends before this`)
+  if (state.ended) lines.add('ended', endOf(state.successors))
   if (Number.isFinite(state.lastArrivalMs))
     lines.add('arrived', `the last record arrived ${timeText(state.lastArrivalMs)}`)
   if (state.circuit !== null) {
@@ -137,8 +140,13 @@ function totalLines({ records, rows, deadLetters, late, dropped }: Totals, lines
   for (const [index, text] of counts.entries()) lines.add(index === 0 ? 'so far' : '', text)
 }
 
+function endOf(successors: readonly string[] = []): string {
+  if (successors.length === 0) return 'the source has ended: nothing follows'
+  return `the shard was split or merged: what follows is in ${successors.join(', ')}`
+}
+
 function positionOf(position: string | null): string {
-  return position === null ? "the source's beginning" : `position ${position}`
+  return position === null ? "the source's beginning" : longPosition(position)
 }
 
 function watermarkOf(watermarkMs: number): string {

@@ -146,7 +146,8 @@ async function oldIncarnation(
   return objects.filter((object) => {
     if (seals.has(object.key) || !isOlder(object, cutoffMs)) return false
     // Letters that were too large for their topic are for people to read, for as long as they like.
-    return epochOfRecordKey(object.key) !== null || object.key.startsWith(`${keys.root}_staged/`)
+    const isState = [`${keys.root}_staged/`, keys.leasePrefix].some((prefix) => object.key.startsWith(prefix))
+    return isState || epochOfRecordKey(object.key) !== null
   })
 }
 

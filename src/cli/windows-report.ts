@@ -45,10 +45,20 @@ export interface SourceHold {
 }
 
 /**
- * unheard: nothing is recorded of it yet. quiet: everything is read, and nothing calls it idle. silent: it has recorded nothing for a while, so its
- * owner may be down. idle and ended partitions are not waited for.
+ * unheard: nothing is recorded of it yet. waiting: nor can it be, before the shards that it follows have come to their ends. handed-on: a shard that has ended, and those
+ * that follow it have not begun. quiet: everything is read, and nothing calls it idle. silent: it has recorded nothing for a while, so its
+ * owner may be down. waiting, idle and ended
+ * partitions are not waited for.
  */
-export type SourceState = 'unheard' | 'reading' | 'quiet' | 'silent' | 'idle' | 'ended'
+export type SourceState =
+  | 'unheard'
+  | 'waiting'
+  | 'reading'
+  | 'quiet'
+  | 'silent'
+  | 'handed-on'
+  | 'idle'
+  | 'ended'
 
 /** A window of the program, and what its merge has to reach for it to close. */
 export interface OpenWindow {
@@ -68,10 +78,12 @@ export interface SourceFacts {
   readonly progress: TaskProgress
   readonly sinceMs: number | null
   readonly unread: number | null
+  /** False where others are waited for in its place: those that it follows, or that follow it. */
+  readonly isItsTurn: boolean
 }
 
 export function sourceHold(
-  { progress, sinceMs, unread }: SourceFacts,
+  { progress, sinceMs, unread, isItsTurn }: SourceFacts,
   folded: { readonly epoch: number; readonly watermarkMs: number },
   slowestMs: number,
   nowMs: number,
@@ -83,7 +95,7 @@ export function sourceHold(
   const epochAgeMs = recorded === null ? null : Math.max(0, nowMs - recorded.writtenMs)
   return {
     task,
-    state: sourceState(recorded, unread, epochAgeMs, silentAfterMs),
+    state: sourceState(recorded, unread, isItsTurn, epochAgeMs, silentAfterMs),
     watermark: isoTimeOf(watermarkMs),
     watermarkMs,
     foldedWatermarkMs: folded.watermarkMs,
@@ -100,12 +112,13 @@ export function sourceHold(
 function sourceState(
   recorded: DataRecord | null,
   unread: number | null,
+  isItsTurn: boolean,
   epochAgeMs: number | null,
   silentAfterMs: number,
 ): SourceState {
-  if (recorded === null || epochAgeMs === null) return 'unheard'
-  const { idle, ended } = stateOf(recorded)
-  if (ended) return 'ended'
+  if (recorded === null || epochAgeMs === null) return isItsTurn ? 'unheard' : 'waiting'
+  const { idle, ended, isHandedOn } = stateOf(recorded)
+  if (ended) return isHandedOn && isItsTurn ? 'handed-on' : 'ended'
   if (idle) return 'idle'
   if (unread === 0) return 'quiet'
   return epochAgeMs > silentAfterMs ? 'silent' : 'reading'
@@ -117,14 +130,21 @@ export function stateOf(recorded: DataRecord | null): {
   readonly lastArrivalMs: number
   readonly idle: boolean
   readonly ended: boolean
+  readonly isHandedOn: boolean
 } {
-  const unheard = { watermarkMs: -Infinity, lastArrivalMs: -Infinity, idle: false, ended: false }
+  const unheard = {
+    watermarkMs: -Infinity,
+    lastArrivalMs: -Infinity,
+    idle: false,
+    ended: false,
+    isHandedOn: false,
+  }
   if (recorded === null) return unheard
   const { work } = recorded
   switch (work.type) {
     case 'partition': {
-      const { watermarkMs, lastArrivalMs, idle, ended } = work.state
-      return { watermarkMs, lastArrivalMs, idle, ended }
+      const { watermarkMs, lastArrivalMs, idle, ended, successors = [] } = work.state
+      return { watermarkMs, lastArrivalMs, idle, ended, isHandedOn: successors.length > 0 }
     }
     case 'merge': {
       const { downstreamWatermarkMs: watermarkMs, sources } = work.state
@@ -146,7 +166,7 @@ export function heldBackBy(sources: readonly SourceHold[]): readonly string[] {
 }
 
 export function isWaitedFor({ state }: SourceHold): boolean {
-  return state !== 'idle' && state !== 'ended'
+  return state !== 'idle' && state !== 'ended' && state !== 'waiting'
 }
 
 export function openWindow(

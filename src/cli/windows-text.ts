@@ -48,6 +48,9 @@ function reason(source: SourceHold): string {
       return `all of it is read, and its watermark has stood since ${shortTime(since)}; it becomes idle only where the watermark has idleAfter`
     case 'reading':
       return `it is being read by ${who}, last epoch ${age} ago${unread === null ? '' : `, ${counted(unread, 'record')} to read`}`
+    case 'handed-on':
+      return 'the shard has ended, and those that follow it have not begun yet'
+    case 'waiting':
     case 'idle':
     case 'ended':
       return 'it is not waited for'

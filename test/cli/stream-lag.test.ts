@@ -17,6 +17,7 @@ import { systemClock, systemEntropy } from '../../src/runtime/system.ts'
 import { FakeKinesis } from '../kinesis/fake-kinesis.ts'
 import { Reading } from '../support/reading.ts'
 import { SILENT } from '../support/world.ts'
+import { runCli } from './run-cli.ts'
 
 const START_MS = Date.parse('2026-03-01T00:00:00Z')
 const SHARDS = ['shardId-000000000000', 'shardId-000000000001'] as const
@@ -184,6 +185,20 @@ describe('the lag of a pipeline that reads a stream', () => {
     const done = await settle(4)
     expect(done.partitions.map(({ note }) => note)).toEqual(['ended', null, null, null])
     expect(done.partitions[2]).toMatchObject({ publishedOffset: 15 })
+    await running!.stop()
+    running = null
+    const [ls, show, verify, windows] = await Promise.all([
+      runCli(['checkpoints', 'ls', '--lake', lake]),
+      runCli(['checkpoints', 'show', 'meters', 'readings-000000000000', 'last', '--lake', lake]),
+      runCli(['checkpoints', 'verify', '--lake', lake]),
+      runCli(['windows', '--lake', lake]),
+    ])
+    expect(ls.out).toMatch(/ readings-000000000000 .* 13, the end of the shard /)
+    expect(ls.out).toMatch(/ readings-000000000002 .* 15, after …\d{8} /)
+    expect(ls.out).not.toContain('_leases')
+    expect(show.out).toContain('what follows is in readings-000000000002, readings-000000000003')
+    expect(verify).toMatchObject({ code: 0 })
+    expect(windows.out).toMatch(/ readings-000000000000 +ended /)
   })
 
   it('says where the stream is another one of its name', async () => {
