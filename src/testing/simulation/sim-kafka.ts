@@ -102,13 +102,11 @@ export class SimKafka {
       offset: String(offset),
     })
     return {
-      ...(isShared ? { membership: new SimMembership(process, this.group, clock) } : {}),
+      ...(isShared
+        ? { membership: new SimMembership(process, this.group, clock, (task) => this.#ended(task)) }
+        : {}),
       partitions: () => this.#present,
       gone: () => this.#gone,
-      ended: (partitions) => {
-        if (this.#options.forgetsShards !== true) return
-        for (const id of partitions) this.#gone.add(id)
-      },
       wait: () => clock.sleep(FETCH_WAIT_MS),
       groupOffset: offsetOf,
       showPublished: (offset) => void this.#show(process, clock, offset),
@@ -132,6 +130,11 @@ export class SimKafka {
     if (reshards !== undefined)
       return new Set(ids.filter((id) => !isShared || isThere(this.#reshardSteps[reshards.get(id)!]!)))
     return new Set(ids.filter((id) => isThere(this.#addedAtStep) || !added.has(id)))
+  }
+
+  /** Recorded and published: nobody needs to find it in a list again. */
+  #ended(task: string): void {
+    if (this.#options.forgetsShards === true) this.#gone.add(task)
   }
 
   /** One request at a time, with the newest, until it is known to be done. Nobody waits for it: a run may end before. */

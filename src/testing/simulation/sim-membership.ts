@@ -9,6 +9,7 @@ const LEAVE_TRIES_MAX = 3
 /** One process's place in the simulated group. Every word with the coordinator passes through the scheduler. */
 export class SimMembership implements Membership {
   readonly description: string
+  readonly ended: (task: string) => void
   readonly #process: SimProcess
   readonly #group: SimGroup
   readonly #clock: Clock
@@ -22,7 +23,8 @@ export class SimMembership implements Membership {
   #entering: Promise<void> = Promise.resolve()
   #loop: Promise<void> = Promise.resolve()
 
-  constructor(process: SimProcess, group: SimGroup, clock: Clock) {
+  constructor(process: SimProcess, group: SimGroup, clock: Clock, ended: (task: string) => void = () => {}) {
+    this.ended = ended
     this.description = `member ${process.name}`
     this.#process = process
     this.#group = group

@@ -54,8 +54,6 @@ export interface SimSourceKafka {
   partitions(): ReadonlySet<string>
   /** Of these, those that a list does not have any more. */
   gone(): ReadonlySet<string>
-  /** The ends of these partitions are recorded. */
-  ended(partitions: readonly string[]): void
   /** Waits for records, as a fetch does. */
   wait(): Promise<void>
   groupOffset(partition: SourcePartition, offset: number): GroupOffset
@@ -126,9 +124,8 @@ export class SimSource implements Source {
     parentPositions: readonly string[] = [],
   ): Promise<PartitionReader> {
     const source = this.#partitionOf(partition)
-    await this.#process.call('read', `open ${partition.id} at ${position}`, () => {
-      this.#kafka?.ended(parentPositions.map((end) => end.split('~')[0]!))
-    })
+    const after = parentPositions.length === 0 ? '' : ` after ${parentPositions.join(' ')}`
+    await this.#process.call('read', `open ${partition.id} at ${position}${after}`, () => undefined)
     let next = indexOf(source, position)
     let isClosed = false
     this.#moveTo(source, next)
@@ -220,7 +217,7 @@ export class SimSource implements Source {
 
   /** Of a shard, now and then another position of the same meaning. */
   #moved(partition: SimPartition, from: number): { readonly position?: string } {
-    if (this.partitionOf === undefined || !this.#random.chance(0.1)) return {}
+    if (this.partitionOf === undefined || !this.#random.chance(0.02)) return {}
     return { position: `${positionOf(partition, from)}~${this.#random.integer(0, 9)}` }
   }
 }
