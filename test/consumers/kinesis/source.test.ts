@@ -2,7 +2,15 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseKinesisPosition } from '../../../consumers/kinesis/position.ts'
 import { taskOfShard } from '../../../consumers/kinesis/shard-task.ts'
-import type { PartitionReader, ReadResult } from '../../../src/ports.ts'
+import type { PipelineError } from '../../../src/errors.ts'
+import type {
+  Membership,
+  MembershipListener,
+  ObjectStore,
+  PartitionReader,
+  ReadResult,
+} from '../../../src/ports.ts'
+import { memoryStore } from '../../../src/testing/memory-store.ts'
 import { aggregateOf, hashKeyOf, rowsOf } from './kpl-kit.ts'
 import { iteratorExpired, throttled } from '../../kinesis/fake-faults.ts'
 import { SourceKit, type SourceOptions } from './source-kit.ts'
@@ -369,4 +377,76 @@ it('says each minute what went wrong and was mended', async () => {
   const summaries = kit.lines.filter(({ message }) => message.startsWith('what Kinesis refused'))
   expect(summaries.map(({ fields }) => fields)).toEqual([{ stream: 'trips', throttled: 3 }])
   await source.close()
+})
+
+describe('by leases', () => {
+  interface Member {
+    readonly membership: Membership
+    readonly last: () => readonly string[]
+    readonly leave: () => Promise<void>
+  }
+
+  async function join(kit: SourceKit, store: ObjectStore, options: SourceOptions = {}): Promise<Member> {
+    const { membership } = kit.source(options)
+    const assigned: string[][] = []
+    const listener: MembershipListener = {
+      assigned: ({ partitions }) => void assigned.push(partitions.map(({ id }) => id)),
+      revoked: async () => {},
+      lost: () => {},
+      failed: (error) => void assigned.push([(error as PipelineError).code]),
+    }
+    await kit.within(membership.join([], listener, { store, prefix: 'p/_leases/', known: [] }))
+    return { membership, last: () => assigned.at(-1)!, leave: () => kit.within(membership.leave()) }
+  }
+
+  const rootsIn = async (store: ObjectStore): Promise<unknown> =>
+    JSON.parse(new TextDecoder().decode((await store.get('p/_leases/roots.json'))!))
+
+  it('where a pipeline begins is decided once, and a child is handed out when its parent has ended', async () => {
+    const kit = new SourceKit(2)
+    const store = memoryStore()
+    const first = await join(kit, store)
+    expect(first.last()).toEqual([task(0), task(1)])
+    const { createdMs } = await kit.kinesis.describeStream('trips')
+    expect(await rootsIn(store)).toEqual({
+      version: 1,
+      createdMs,
+      decidedMs: expect.any(Number),
+      begin: { [shard(0)]: 'trim', [shard(1)]: 'trim' },
+      unread: [],
+    })
+    kit.kinesis.split('trips', shard(0))
+    await kit.clock.advance(60_000)
+    expect(first.last()).toEqual([task(0), task(1)])
+    first.membership.ended!(task(0))
+    await kit.clock.until(() => first.last().includes(task(2)))
+    expect(first.last()).toEqual([task(1), task(2), task(3)])
+    await first.leave()
+    // Another process, which would begin elsewhere if it were the first.
+    const second = await join(kit, store, { from: 'latest' })
+    expect(second.last()).toEqual([task(1), task(2), task(3)])
+    await second.leave()
+  })
+
+  it("of 'latest' only open shards are read, and all that come later", async () => {
+    const kit = new SourceKit(2)
+    kit.kinesis.split('trips', shard(0))
+    const member = await join(kit, memoryStore(), { from: 'latest' })
+    expect(member.last()).toEqual([task(1), task(2), task(3)])
+    kit.kinesis.merge('trips', shard(3), shard(1))
+    for (const ended of [task(1), task(3)]) member.membership.ended!(ended)
+    await kit.clock.until(() => member.last().includes(task(4)))
+    expect(member.last()).toEqual([task(2), task(4)])
+    await member.leave()
+  })
+
+  it('a stream that was created again ends the run', async () => {
+    const kit = new SourceKit()
+    const member = await join(kit, memoryStore())
+    kit.kinesis.removeStream('trips')
+    await kit.clock.advance(1)
+    kit.kinesis.addStream('trips')
+    await kit.clock.until(() => member.last().includes('STREAM_RECREATED'))
+    await member.leave()
+  })
 })
