@@ -18,6 +18,8 @@ export interface FanOutTimes {
   readonly heldMs: number
   /** Kinesis sends something every five seconds, if only to say that there is nothing. */
   readonly silenceMs: number
+  /** Kinesis ends a subscription after five minutes. One that ends sooner than this has been lost: over HTTP/2 that looks the same. */
+  readonly regularMs: number
   readonly retryMsMin: number
   readonly retryMsMax: number
 }
@@ -26,6 +28,7 @@ const FAN_OUT_TIMES: FanOutTimes = {
   callGapMs: 1_000,
   heldMs: 5_000,
   silenceMs: 20_000,
+  regularMs: 240_000,
   retryMsMin: 200,
   retryMsMax: 10_000,
 }
@@ -111,8 +114,8 @@ class Subscriber {
         const event = await this.#next(events)
         if (signal.aborted) return 'subscription-ended'
         if (event === null) {
-          if (subscription.events > 0) return 'subscription-ended'
-          throw unavailable(`the subscription to ${place.shardId} has ended before it began`)
+          this.#checkRegular(subscription)
+          return 'subscription-ended'
         }
         if (subscription.events++ === 0) this.#begun()
         if (await this.#accept(event)) return 'shard-ended'
@@ -146,6 +149,13 @@ class Subscriber {
     } finally {
       waiting.abort('answered')
     }
+  }
+
+  #checkRegular({ events }: Subscription): void {
+    const afterMs = events === 0 ? 0 : this.#options.clock.nowMs() - this.#begunMs
+    if (events > 0 && afterMs >= this.#times.regularMs) return
+    const { shardId } = this.#target.place
+    throw unavailable(`the subscription to ${shardId} has ended after ${Math.round(afterMs / 1000)} seconds`)
   }
 
   #begun(): void {

@@ -113,10 +113,9 @@ export class FanOutServer {
   async serve(
     exchange: Exchange,
     { ConsumerARN: arn, ShardId: shardId, StartingPosition: start }: SubscribeRequest,
-    fault: SubscriptionFault | null,
+    faultFor: () => SubscriptionFault | null,
   ): Promise<void> {
     const { call, response } = exchange
-    if (fault?.kind === 'refused') return refuse(response, fault.code)
     const consumer = await call('DescribeStreamConsumer', { ConsumerARN: arn })
     if (consumer.status !== 200) return reply(response, consumer)
     if (consumer.body.ConsumerDescription?.ConsumerStatus !== 'ACTIVE') {
@@ -128,6 +127,8 @@ export class FanOutServer {
     if (holder !== undefined && nowMs - holder.atMs < this.#times.heldMs) {
       return refuse(response, 'ResourceInUseException')
     }
+    const fault = faultFor()
+    if (fault?.kind === 'refused') return refuse(response, fault.code)
     const mine = { atMs: nowMs, isTaken: false }
     this.#held.set(key, mine)
     const stream = /:stream\/([^/]+)\//.exec(arn)![1]!

@@ -24,8 +24,12 @@ export interface FanOutFront {
   readonly endpoint: string
   /** All subscriptions that were asked for. */
   readonly seen: readonly SeenSubscription[]
-  /** Asked for each subscription; null lets it be. */
+  /** Asked for each subscription that the shard is free for; null lets it be. */
   plan(faultFor: (subscription: SeenSubscription) => SubscriptionFault | null): void
+  /** How many are open now. */
+  readonly openSubscriptions: () => number
+  /** Resolves when none is open. */
+  untilNoneIsOpen(): Promise<void>
   close(): Promise<void>
 }
 
@@ -43,6 +47,7 @@ export async function startFanOutFront(
   const fanOut = new FanOutServer({ ...TIMES, ...times })
   const seen: SeenSubscription[] = []
   const sockets = new Set<Socket>()
+  const open = new Set<Response>()
   let faultFor: (subscription: SeenSubscription) => SubscriptionFault | null = () => null
 
   const handle = async (request: Request, response: Response): Promise<void> => {
@@ -63,7 +68,9 @@ export async function startFanOutFront(
     const hangUp = (): void => {
       for (const socket of sockets) if (socket.remotePort === remotePort) socket.destroy()
     }
-    await fanOut.serve({ call, response, hangUp }, subscribe, faultFor(subscription))
+    open.add(response)
+    response.on('close', () => open.delete(response))
+    await fanOut.serve({ call, response, hangUp }, subscribe, () => faultFor(subscription))
   }
   const listener = (request: Request, response: Response): void => {
     response.on('error', () => {})
@@ -86,6 +93,10 @@ export async function startFanOutFront(
     seen,
     plan: (next) => {
       faultFor = next
+    },
+    openSubscriptions: () => open.size,
+    untilNoneIsOpen: async () => {
+      for (const response of open) await once(response, 'close')
     },
     close: async () => {
       const closed = once(server, 'close')

@@ -15,6 +15,7 @@ export class TestTarget implements ShardTarget {
   readonly signal: AbortSignal = this.#stop.signal
   #isFull = false
   #waiting: (() => void)[] = []
+  #watching: (() => void)[] = []
 
   constructor(place: ShardPlace, start: ShardStart = { kind: 'trim-horizon' }) {
     this.place = place
@@ -33,10 +34,22 @@ export class TestTarget implements ShardTarget {
     const last = answer.records.at(-1)
     if (last !== undefined) this.start = { kind: 'after', sequenceNumber: last.sequenceNumber }
     this.children = answer.children
+    for (const look of this.#watching) look()
   }
 
   fail(error: PipelineError): void {
     this.failure = error
+    for (const look of this.#watching) look()
+  }
+
+  /** Looks at each answer. */
+  async until(condition: () => boolean): Promise<void> {
+    if (condition()) return
+    await new Promise<void>((resolve) => {
+      this.#watching.push(() => {
+        if (condition()) resolve()
+      })
+    })
   }
 
   fill(): void {
