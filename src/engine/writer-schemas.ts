@@ -149,7 +149,11 @@ export class WriterSchemas {
       return { kind: 'decoder', decoder: compileDecoder(writer, this.#reader) }
     } catch (error) {
       if (!(error instanceof PipelineError) && !(error instanceof SyntaxError)) throw error
-      return { kind: 'refused', reason: 'incompatible-schema', message: `${schemaName(id)}: ${messageOf(error)}` }
+      return {
+        kind: 'refused',
+        reason: 'incompatible-schema',
+        message: `${schemaName(id)}: ${messageOf(error)}`,
+      }
     }
   }
 }
