@@ -6,23 +6,23 @@ import { textTable } from './text-table.ts'
 
 /** A report as tables for a person. */
 export function lagText(report: LagReport, out: Channel): string {
-  return reportText(report, countText(report.lagRecords), partitionTable(report.partitions, out), out)
+  return reportText(report, true, partitionTable(report.partitions, out), out)
 }
 
 /** The same of a stream. */
 export function shardLagText(report: LagReport<ShardLag>, out: Channel): string {
   const isExact = report.partitions.every((shard) => shard.isExact)
-  const records = `${countText(report.lagRecords)}${isExact ? '' : ' or more'}`
-  return reportText(report, records, shardTable(report.partitions, out), out)
+  return reportText(report, isExact, shardTable(report.partitions, out), out)
 }
 
-function reportText(report: LagReport<InputLag>, records: string, table: string, out: Channel): string {
-  const { pipeline, incarnation, at, lagRecords, lagMs, partitions } = report
+function reportText(report: LagReport<InputLag>, isExact: boolean, table: string, out: Channel): string {
+  const { pipeline, incarnation, at, lagRecords, lagMs } = report
   const head = out.style('bold', `${pipeline}, incarnation ${incarnation}, ${shortTime(at)}`)
-  const isBehind = lagRecords > 0 || (lagMs > 0 && partitions.length > 0)
+  const isBehind = lagRecords > 0 || lagMs > 0
+  const records = `${countText(lagRecords)}${isExact ? '' : ' or more'}`
   const behind = `${records} records, ${durationText(lagMs)} behind`
   const total = out.style(isBehind ? 'yellow' : 'green', isBehind ? behind : 'nothing behind')
-  const merges = report.merges.length === 0 ? '' : `\n${mergeTable(report.merges, out)}`
+  const merges = report.merges.length === 0 ? '' : `\n${mergeTable(report.merges, isExact, out)}`
   return `${head}: ${total}\n\n${table}${merges}`
 }
 
@@ -91,7 +91,7 @@ const SHARD_NOTES = {
   recreated: 'the stream was deleted and created again',
 } as const
 
-function mergeTable(merges: readonly MergeLag[], out: Channel): string {
+function mergeTable(merges: readonly MergeLag[], isExact: boolean, out: Channel): string {
   const columns = [
     text('merge'),
     ...['lag', 'behind', 'epochs to fold', 'epochs to publish'].map(number),
@@ -101,7 +101,7 @@ function mergeTable(merges: readonly MergeLag[], out: Channel): string {
   ]
   const rows = merges.map((lag) => [
     lag.task,
-    countText(lag.lagRecords),
+    `${countText(lag.lagRecords)}${isExact ? '' : '+'}`,
     spanText(lag.lagMs),
     countText(lag.epochsToFold),
     countText(lag.unpublishedEpochs),

@@ -77,6 +77,8 @@ describe('a vacuum', () => {
     const lake = memoryStore()
     await start(program, { lake, records, epochRows: 3 })
     const files = [...(await readTable(lake, BRONZE))!.files.keys()].map((file) => `${BRONZE}/${file}`)
+    await lake.put(`${keys.leasePrefix}tasks/readings-0/000000000001.json`, new Uint8Array(3))
+    await lake.put(`${keys.leasePrefix}roots.json`, new Uint8Array(3))
     await start(program, { lake, records, epochRows: 5, fresh: true })
     const old = aged(lake, 100 * DAY_MS)
     // The seals are young, and so is the removal.
