@@ -140,30 +140,20 @@ class Poller {
   }
 
   /**
-   * A shard goes when its last record has expired: it ends then for whoever reads it, with the children that are listed. Whether something was lost to its reader is
-   * for the reader to judge, by when it was at its tip last.
+   * A shard that is new may be known to one part of Kinesis before it is to another. One that could be read before, or is not listed, is gone: with its last record, or
+   * with its stream. Either ends the reading: whoever begins again looks at the stream, and at whether something was lost.
    */
   async #missing(fault: PipelineError): Promise<number> {
     const { stream, shardId } = this.#target.place
-    this.#iterator = null
-    try {
-      const shards = await whileRead(this.#target.signal, this.#options.api.listShards(stream))
-      if (shards === null) return 0
-      if (shards.some((shard) => shard.shardId === shardId)) {
-        // One part of Kinesis may know of it later than another.
-        if (++this.#missedTries > MISSED_TRIES_MAX) throw fault
-        return this.#trouble.failed(stillListed(fault))
-      }
-      const children = shards.filter(({ parents }) => parents.includes(shardId)).map((shard) => shard.shardId)
-      this.#options.log.info({ stream, shard: shardId, children }, 'a shard is gone with its last record')
-      this.#target.accept({ records: [], millisBehindLatest: null, children })
-      this.#hasEnded = true
-      return 0
-    } catch (error) {
-      const other = asFault(error)
-      if (!other.retryable) throw other
-      return this.#trouble.failed(other)
+    if (this.#iterator !== null || ++this.#missedTries > MISSED_TRIES_MAX) throw fault
+    const shards = await whileRead(this.#target.signal, this.#options.api.listShards(stream)).catch(asFault)
+    if (shards === null) return 0
+    if (shards instanceof PipelineError) {
+      if (!shards.retryable) throw shards
+      return this.#trouble.failed(shards)
     }
+    if (!shards.some((shard) => shard.shardId === shardId)) throw fault
+    return this.#trouble.failed(unavailable(`${fault.message}, and the shard is listed`))
   }
 }
 
@@ -171,10 +161,6 @@ function bytesOf(records: readonly WireRecord[]): number {
   let bytes = 0
   for (const { data, partitionKey } of records) bytes += data.length + partitionKey.length
   return bytes
-}
-
-function stillListed(fault: PipelineError): PipelineError {
-  return unavailable(`${fault.message}, and the shard is listed`)
 }
 
 function unavailable(message: string): PipelineError {

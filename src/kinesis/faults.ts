@@ -177,7 +177,7 @@ function resourceOf({ operation, stream, consumer, region }: FaultContext): stri
 function notFoundAdvice({ stream, region, shardId, consumer }: FaultContext): string {
   const account = region === null ? 'the region and the account' : `the region (${region}) and the account`
   if (shardId !== undefined)
-    return `Shards go away when their records have expired. Check also that stream ${stream} still exists.`
+    return `Check that stream ${stream} still exists. A closed shard goes when its last record has expired: start again, which says what is lost, if anything is.`
   if (consumer !== undefined)
     return `Check that stream ${stream} and its consumer ${consumer} exist, ${account}.`
   return `Create the stream, or correct its name, ${account}.`

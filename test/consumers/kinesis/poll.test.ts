@@ -5,6 +5,7 @@ import {
   credentialsExpired,
   type FakeFault,
   iteratorExpired,
+  notFound,
   refused,
   throttled,
   unavailable,
@@ -188,18 +189,34 @@ describe('a shard that is polled', () => {
     shard.stop()
   })
 
-  it('ends with the children that are listed when it is gone, and fails when the stream is', async () => {
+  it('is tried again where it is listed and not known yet', async () => {
+    const { clock, api } = world()
+    api.put('trips', 'a')
+    let unknown = 3
+    api.plan(({ operation }) =>
+      operation === 'shardIterator' && unknown-- > 0 ? throwing(notFound('the shard')) : null,
+    )
+    const shard = poll({ api, clock, place: PLACE })
+    await clock.until(() => shard.texts.length === 1)
+    expect(shard.error).toBeNull()
+    shard.stop()
+  })
+
+  it('fails when it has gone with its last record, or with its stream', async () => {
     const { clock, api } = world({ retentionMs: 3_600_000 })
-    const children = api.split('trips', FIRST)
+    const [child] = api.split('trips', FIRST)
+    const left = poll({ api, clock, place: { stream: 'trips', shardId: child! } })
     await clock.advance(3_600_001)
     const gone = poll({ api, clock, place: PLACE })
     await clock.until(() => gone.isDone)
-    expect(gone.answers).toEqual([{ records: [], millisBehindLatest: null, children }])
-    const left = poll({ api, clock, place: { stream: 'trips', shardId: children[0]! } })
-    await clock.advance(1_000)
+    expect(gone.error).toMatchObject({ code: 'STREAM_NOT_FOUND' })
+    // Another stream of that name has a shard of that id.
     api.removeStream('trips')
+    api.addStream('trips', 2)
+    api.plan(({ operation }) => (operation === 'getRecords' ? throwing(notFound('the shard')) : null))
     await clock.until(() => left.isDone)
     expect(left.error).toMatchObject({ code: 'STREAM_NOT_FOUND' })
+    expect([...gone.answers, ...left.texts]).toEqual([])
   })
 
   it('fails for what no waiting mends, and is not called ended by a strange answer', async () => {
