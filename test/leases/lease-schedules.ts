@@ -100,7 +100,7 @@ function happen(world: LeaseWorld, what: Happening): void {
   switch (what.kind) {
     case 'start':
       if (world.alive.length >= ALIVE_MAX) return
-      world.start(what.name === null ? null : `w-${what.name}`, what.speed, what.offsetMs)
+      world.start({ ...what, name: what.name === null ? null : `w-${what.name}` })
       return
     case 'crash':
       return pick(what.which)?.crash()

@@ -63,8 +63,8 @@ export class LeaseWorld {
     return this.processes.filter(({ state }) => state === 'alive')
   }
 
-  start(name: string | null = null, speed = 1, offsetMs = 0): SimMember {
-    const process = new SimMember(this, this.processes.length, name, speed, offsetMs)
+  start(options: StartOptions = {}): SimMember {
+    const process = new SimMember(this, this.processes.length, options)
     this.processes.push(process)
     process.begin()
     return process
@@ -198,6 +198,15 @@ export interface StoreWeather {
 
 export const FAIR: StoreWeather = { delayMs: 40, isAway: false, faults: 0 }
 
+export interface StartOptions {
+  readonly name?: string | null
+  /** Of its clock. */
+  readonly speed?: number
+  readonly offsetMs?: number
+  /** Of another program than the others run. */
+  readonly mergeTasks?: readonly string[]
+}
+
 interface Event {
   readonly atMs: number
   readonly sequence: number
@@ -209,7 +218,6 @@ interface Event {
 export class SimMember implements MembershipListener {
   readonly label: string
   readonly membership: LeaseMembership
-  readonly name: string | null
   state: 'alive' | 'leaving' | 'gone' = 'alive'
   asleepUntilMs = 0
   running: Set<string> = new Set()
@@ -220,17 +228,21 @@ export class SimMember implements MembershipListener {
   /** How long it takes to let go. */
   letGoMs = 500
   all: readonly string[] = []
+  /** What the store answers to everything, where it does not do it. */
+  refusal: PipelineError | null = null
   readonly #world: LeaseWorld
+  readonly #mergeTasks: readonly string[]
   readonly #speed: number
   readonly #offsetMs: number
   readonly logs: string[] = []
   readonly ids: string[] = []
   #nonces = 0
 
-  constructor(world: LeaseWorld, index: number, name: string | null, speed: number, offsetMs: number) {
+  constructor(world: LeaseWorld, index: number, options: StartOptions) {
+    const { name = null, speed = 1, offsetMs = 0, mergeTasks = world.mergeTasks } = options
     this.label = `P${index}`
-    this.name = name
     this.#world = world
+    this.#mergeTasks = mergeTasks
     this.#speed = speed
     this.#offsetMs = offsetMs
     this.membership = new LeaseMembership({
@@ -253,7 +265,7 @@ export class SimMember implements MembershipListener {
     const place: MembershipPlace = { store: this.store, prefix: PREFIX, known: [] }
     this.#world.say(`${this.label} starts`)
     this.confirmOften()
-    this.membership.join(this.#world.mergeTasks, this, place).then(
+    this.membership.join(this.#mergeTasks, this, place).then(
       () => {
         this.isJoined = true
       },
@@ -400,6 +412,7 @@ export class SimMember implements MembershipListener {
 
   #call<T>(kind: 'put' | 'get' | 'list' | 'delete' | 'read', execute: () => Promise<T>): Promise<T> {
     const world = this.#world
+    if (this.refusal !== null) return Promise.reject(this.refusal)
     if (kind !== 'read') world.requests[kind]++
     const { delayMs, isAway, faults } = world.store
     const isWrite = kind === 'put' || kind === 'delete'
