@@ -2,24 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { deadLetterStream, kinesisStreams } from '../../../sinks/kinesis/index.ts'
 import { KINESIS_COUNTS } from '../../../src/kinesis/counts.ts'
 import { PipelineError } from '../../../src/errors.ts'
-import { textHeader } from '../../../src/engine/message-identity.ts'
-import { DEAD_LETTER_HEADERS } from '../../../src/engine/dead-letter-messages.ts'
-import type { Log, OutboxEpoch } from '../../../src/ports.ts'
-import { epochOf, newOwner } from '../topic/outbox-kit.ts'
-import { outboxOn, QUICK, TestRegistry, TestStreams } from './stream-kit.ts'
-
-const owner = newOwner()
-
-/** Dead letters of these keys. */
-function letters(epoch: number, keys: readonly string[], stream = 'dead'): OutboxEpoch {
-  const plain = epochOf(owner, stream, epoch, keys)
-  const names = Object.values(DEAD_LETTER_HEADERS).filter((name) => !/stack|letter|schema/.test(name))
-  const said = names.map((name) => textHeader(name, '0'))
-  return {
-    ...plain,
-    messages: plain.messages.map((message) => ({ ...message, headers: [...said, ...message.headers] })),
-  }
-}
+import type { Log } from '../../../src/ports.ts'
+import { lettersOf, outboxOn, QUICK, TestRegistry, TestStreams } from './stream-kit.ts'
 
 const idsIn = (streams: TestStreams, stream = 'dead'): readonly string[] =>
   streams.in(stream).map(({ data }) => {
@@ -37,7 +21,7 @@ describe('an outbox in Kinesis', () => {
   test('puts an epoch with few requests, a key once in each', async () => {
     const streams = new TestStreams(['dead'])
     const task = await claimed(streams)
-    await task.publish(letters(0, ['a', 'b', 'a', 'c', 'a']))
+    await task.publish(lettersOf(0, ['a', 'b', 'a', 'c', 'a']))
     expect(streams.requests).toBe(3)
     expect(idsIn(streams)).toEqual(['0/0', '0/1', '0/3', '0/2', '0/4'])
   })
@@ -58,7 +42,7 @@ describe('an outbox in Kinesis', () => {
     const log: Log = { ...QUICK.log, info: (fields) => void said.push(fields) }
     const outbox = outboxOn(streams, undefined, { world: { ...QUICK, log } })
     await outbox.open(['dead'], [])
-    await (await outbox.claim()).publish(letters(0, ['a', 'b', 'c', 'a']))
+    await (await outbox.claim()).publish(lettersOf(0, ['a', 'b', 'c', 'a']))
     expect(idsIn(streams).toSorted()).toEqual(['0/0', '0/1', '0/2', '0/3'])
     await outbox.close()
     expect(said).toEqual([{ kinesis: 'a Kinesis of the test', throttled: 1, lostConnections: 1 }])
@@ -69,7 +53,7 @@ describe('an outbox in Kinesis', () => {
     const streams = new TestStreams(['dead'])
     let requests = 0
     streams.fateOf = () => ({ lost: requests++ === 0 })
-    await (await claimed(streams)).publish(letters(0, ['a', 'b']))
+    await (await claimed(streams)).publish(lettersOf(0, ['a', 'b']))
     expect(idsIn(streams)).toEqual(['0/0', '0/1', '0/0', '0/1'])
   })
 
@@ -87,7 +71,7 @@ describe('an outbox in Kinesis', () => {
     const outbox = outboxOn(streams, undefined, { world: { ...QUICK, clock } })
     await outbox.open(['dead'], [])
     const task = await outbox.claim()
-    const epoch = letters(0, ['hot', 'cold', 'cold'])
+    const epoch = lettersOf(0, ['hot', 'cold', 'cold'])
     await expect(task.publish(epoch)).rejects.toMatchObject({ code: 'KINESIS_THROTTLED', retryable: true })
     expect(idsIn(streams)).toEqual(['0/1', '0/2'])
     streams.fateOf = () => ({})
@@ -98,7 +82,7 @@ describe('an outbox in Kinesis', () => {
   test('throws at once what no waiting mends', async () => {
     const streams = new TestStreams(['dead'])
     streams.fateOf = () => ({ failure: new PipelineError('KINESIS_FORBIDDEN', 'no') })
-    await expect((await claimed(streams)).publish(letters(0, ['a']))).rejects.toMatchObject({
+    await expect((await claimed(streams)).publish(lettersOf(0, ['a']))).rejects.toMatchObject({
       code: 'KINESIS_FORBIDDEN',
     })
     expect(streams.requests).toBe(1)

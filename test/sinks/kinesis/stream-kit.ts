@@ -2,12 +2,15 @@ import avsc from 'avsc'
 import { KinesisOutbox } from '../../../sinks/kinesis/kinesis-outbox.ts'
 import type { StreamContent } from '../../../sinks/kinesis/content.ts'
 import { letterContent } from '../../../sinks/kinesis/letter-content.ts'
+import { DEAD_LETTER_HEADERS } from '../../../src/engine/dead-letter-messages.ts'
+import { textHeader } from '../../../src/engine/message-identity.ts'
 import type { PipelineError } from '../../../src/errors.ts'
 import type { PutEntry, PutOutcome } from '../../../src/kinesis/api.ts'
-import type { SchemaRegistry, SourceWorld } from '../../../src/ports.ts'
+import type { OutboxEpoch, SchemaRegistry, SourceWorld } from '../../../src/ports.ts'
 import { unavailable } from '../../kinesis/fake-faults.ts'
 import { FakeKinesis } from '../../kinesis/fake-kinesis.ts'
 import { IMPATIENT, WORLD } from '../../support/world.ts'
+import { epochOf } from '../topic/outbox-kit.ts'
 
 /** What a request comes to: the outcome of each entry, and whether its answer arrives. */
 export interface Fate {
@@ -61,6 +64,17 @@ export function outboxOn(
   const { shards, world = QUICK } = options
   const createStreams = shards === undefined ? null : { shards }
   return new KinesisOutbox({ kinesis: {}, world, content, createStreams }, streams)
+}
+
+/** Dead letters of these keys, as the engine makes them. */
+export function lettersOf(epoch: number, keys: readonly string[], stream = 'dead'): OutboxEpoch {
+  const plain = epochOf({ pipeline: 'taxi', task: 'trips-3' }, stream, epoch, keys)
+  const names = Object.values(DEAD_LETTER_HEADERS).filter((name) => !/stack|letter|schema/.test(name))
+  const said = names.map((name) => textHeader(name, '0'))
+  return {
+    ...plain,
+    messages: plain.messages.map((message) => ({ ...message, headers: [...said, ...message.headers] })),
+  }
 }
 
 /** A registry that takes whatever it is given. */
