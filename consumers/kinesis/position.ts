@@ -38,7 +38,10 @@ export function isKinesisPosition(text: string): boolean {
 
 export function parseKinesisPosition(text: string): KinesisPosition {
   const match = POSITION.exec(text)
-  assert(match !== null, `${JSON.stringify(text)} is not a position in a Kinesis stream`)
+  assert(
+    match !== null && isKinesisPosition(text),
+    `${JSON.stringify(text)} is not a position in a Kinesis stream`,
+  )
   const [, created, place, offset, asOf] = match
   return {
     createdMs: Number(created),

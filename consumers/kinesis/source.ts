@@ -1,4 +1,4 @@
-import { assert, type PipelineError } from '../../src/errors.ts'
+import { assert } from '../../src/errors.ts'
 import type { KinesisApi, ShardFacts, StreamFacts } from '../../src/kinesis/api.ts'
 import { KinesisClientApi } from '../../src/kinesis/client.ts'
 import { kinesisClusterId } from '../../src/kinesis/cluster-id.ts'
@@ -25,6 +25,7 @@ import { ShardFeed } from './shard-feed.ts'
 import type { ShardFetch } from './shard-fetch.ts'
 import { shardNumber, shardOfTask, taskOfShard } from './shard-task.ts'
 import { instant, positionExpired, shardGone, streamRecreated } from './source-error.ts'
+import { StreamWatch } from './stream-watch.ts'
 
 export interface KinesisSourceOptions {
   readonly stream: string
@@ -39,16 +40,6 @@ export interface KinesisSourceOptions {
   /** Of this process, over restarts. */
   readonly workerName: string | null
 }
-
-/** The stream and its shards, as they were at that moment. */
-interface StreamLook {
-  readonly atMs: number
-  readonly facts: StreamFacts
-  readonly shards: readonly ShardFacts[]
-}
-
-/** Shards that are opened one after the other need not each have a list of their own: Kinesis answers ten to twenty such calls a second. */
-const LOOK_MS = 2_000
 
 /** A reader is never kept longer than this: it may have an epoch to cut. */
 const READ_WAIT_MS = 1_000
@@ -66,14 +57,10 @@ export class KinesisSource implements Source {
   readonly #report: CountsReport
   readonly #budget: FeedBudget
   readonly #fetch: ShardFetch
-  #last: StreamLook | null = null
-  #looking: Promise<StreamLook> | null = null
-  /** All that were ever listed here. */
-  readonly #shards = new Map<string, ShardFacts>()
+  readonly #watch: StreamWatch
   /** As decided in the incarnation, and where its objects are; without a membership as decided here. */
   #settled: { readonly prefix: string; readonly roots: Roots } | null = null
   #ownRoots: Roots | null = null
-  #clusterId: string | null = null
 
   constructor(options: KinesisSourceOptions, world: SourceWorld, api?: KinesisApi) {
     const counts = new KinesisCounts()
@@ -82,6 +69,7 @@ export class KinesisSource implements Source {
     this.#world = world
     this.#counts = counts
     this.#api = api ?? new KinesisClientApi(kinesis, world, counts)
+    this.#watch = new StreamWatch(this.#api, stream, world.clock)
     this.#report = new CountsReport(counts, stream, world)
     this.#budget = new FeedBudget(bufferBytes)
     this.#fetch = this.#fetchBy()
@@ -102,12 +90,13 @@ export class KinesisSource implements Source {
 
   /** Of the account and region: a stream's name is unique in it. */
   get clusterId(): string | null {
-    return this.#clusterId
+    const arn = this.#watch.last?.facts.arn
+    return arn === undefined ? null : kinesisClusterId(arn)
   }
 
   /** All shards that are listed: which of them are read is decided when the pipeline begins, in its incarnation. */
   async partitions(): Promise<readonly SourcePartition[]> {
-    const { shards } = await this.#look()
+    const { shards } = await this.#watch.look()
     const listed = new Set(shards.map(({ shardId }) => shardId))
     return shards.map(({ shardId, parents }) =>
       this.#partition(
@@ -132,7 +121,7 @@ export class KinesisSource implements Source {
     const { stream } = this.#options
     const shardId = this.#shardIdOf(partition.id)
     assert(shardId !== null, `${partition.id} is no shard of ${stream}`)
-    const { facts, shards } = await this.#lookFor(shardId)
+    const { facts, shards } = await this.#watch.lookFor(shardId)
     const shard = shards.find((listed) => listed.shardId === shardId) ?? null
     const from =
       position === null
@@ -149,12 +138,12 @@ export class KinesisSource implements Source {
       clock,
       log,
       counts: this.#counts,
-      retentionMs: () => (this.#last?.facts ?? facts).retentionMs,
+      retentionMs: () => (this.#watch.last?.facts ?? facts).retentionMs,
       acceptLoss,
       budget: this.#budget,
       fetch: this.#fetch,
-      children: (parent) => this.#childrenOf(parent),
-      explain: (error) => this.#explain(error, from.createdMs),
+      children: (parent) => this.#watch.childrenOf(parent),
+      explain: (error) => this.#watch.explain(error, from.createdMs),
       readWaitMs: READ_WAIT_MS,
     })
   }
@@ -165,14 +154,14 @@ export class KinesisSource implements Source {
   }
 
   #fetchBy(): ShardFetch {
-    const { fanOut: registered, limits, stream } = this.#options
+    const { fanOut: registered, limits } = this.#options
     const { clock, entropy, log } = this.#world
     const api = this.#api
     const counts = this.#counts
     if (registered === null) return pollShard({ api, clock, entropy, log, counts, limits })
     const consumer = new FanOutConsumer({
       api,
-      stream: () => this.#sameStream(stream),
+      stream: () => this.#watch.sameStream(),
       name: registered.consumer,
       clock,
       log,
@@ -180,35 +169,9 @@ export class KinesisSource implements Source {
     return fanOut({ api, consumer, clock, entropy, log, counts })
   }
 
-  /** As it is now; those who ask meanwhile get the same. */
-  #look(): Promise<StreamLook> {
-    this.#looking ??= this.#lookNow().finally(() => (this.#looking = null))
-    return this.#looking
-  }
-
-  async #lookNow(): Promise<StreamLook> {
-    const { stream } = this.#options
-    const atMs = this.#world.clock.nowMs()
-    const [facts, shards] = await Promise.all([
-      this.#api.describeStream(stream),
-      this.#api.listShards(stream),
-    ])
-    this.#last = { atMs, facts, shards }
-    this.#clusterId = kinesisClusterId(facts.arn)
-    for (const shard of shards) this.#shards.set(shard.shardId, shard)
-    return this.#last
-  }
-
-  /** As it was a moment ago, if that has the shard. */
-  async #lookFor(shardId: string): Promise<StreamLook> {
-    const last = this.#last
-    const isFresh = last !== null && this.#world.clock.nowMs() - last.atMs < LOOK_MS
-    return isFresh && last.shards.some((listed) => listed.shardId === shardId) ? last : this.#look()
-  }
-
   /** For the membership: what is read, as decided when the incarnation began. */
   async #partitionsAt(place: MembershipPlace): Promise<readonly SourcePartition[]> {
-    const { facts, shards } = await this.#look()
+    const { facts, shards } = await this.#watch.look()
     const known = new Set(place.known.flatMap((id) => this.#shardIdOf(id) ?? []))
     if (this.#settled?.prefix !== place.prefix) {
       this.#settled = { prefix: place.prefix, roots: await this.#rootsAt(place, facts, shards, known) }
@@ -216,7 +179,7 @@ export class KinesisSource implements Source {
     const { roots } = this.#settled
     const { createdMs } = roots
     if (createdMs !== facts.createdMs) throw streamRecreated(facts.stream, createdMs, facts.createdMs)
-    const heard = new Set([...known, ...this.#shards.keys()])
+    const heard = new Set([...known, ...this.#watch.heard])
     return readShards(roots, shards, heard).map(({ shardId, parents }) => this.#partition(shardId, parents))
   }
 
@@ -273,32 +236,6 @@ export class KinesisSource implements Source {
       'retention may have deleted records that were not read: they are lost, as accepted',
     )
     return Math.max(asOfMs, horizonMs)
-  }
-
-  async #childrenOf(parent: string): Promise<readonly string[]> {
-    await this.#look()
-    const all = [...this.#shards.values()]
-    return all.filter(({ parents }) => parents.includes(parent)).map(({ shardId }) => shardId)
-  }
-
-  /** Of an error that ends the reading of a shard. */
-  async #explain(error: PipelineError, createdMs: number): Promise<PipelineError> {
-    if (error.code !== 'STREAM_NOT_FOUND' && error.code !== 'KINESIS_REFUSED') return error
-    try {
-      const { stream } = this.#options
-      const facts = await this.#api.describeStream(stream)
-      return facts.createdMs === createdMs ? error : streamRecreated(stream, createdMs, facts.createdMs)
-    } catch {
-      return error
-    }
-  }
-
-  /** The stream that is read, not another one of its name. */
-  async #sameStream(stream: string): Promise<StreamFacts> {
-    const facts = await this.#api.describeStream(stream)
-    const createdMs = this.#last?.facts.createdMs ?? facts.createdMs
-    if (facts.createdMs !== createdMs) throw streamRecreated(stream, createdMs, facts.createdMs)
-    return facts
   }
 
   #shardIdOf(task: string): string | null {
