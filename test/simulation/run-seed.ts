@@ -99,7 +99,9 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
 }
 
 function shardOptions(shards: ShardWorkload | null): Partial<SimKafkaOptions> {
-  return shards === null ? {} : { reshards: shards.reshards, forgetsShards: shards.forgetsShards }
+  if (shards === null) return {}
+  const { reshards, forgetsShards, byLeases } = shards
+  return { reshards, forgetsShards, byLeases }
 }
 
 function topicsOf(

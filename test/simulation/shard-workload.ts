@@ -9,6 +9,7 @@ export interface ShardWorkload extends KafkaWorkload {
   readonly reshards: ReadonlyMap<string, number>
   /** Lists leave out shards that have ended. No start may need them again: none begins a new incarnation. */
   readonly forgetsShards: boolean
+  readonly byLeases: boolean
 }
 
 interface Shard {
@@ -43,6 +44,7 @@ export function shardWorkload(seed: number): ShardWorkload {
     added: new Set(children),
     reshards: new Map(shards.map((shard) => [idOf(shard), shard.reshard])),
     forgetsShards: random.chance(0.5),
+    byLeases: random.chance(0.5),
   }
 }
 

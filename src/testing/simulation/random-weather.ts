@@ -1,3 +1,4 @@
+import type { LeaseTimes } from '../../leases/lease-membership.ts'
 import type { FlushLimits, RunBindings } from '../../runtime/bindings.ts'
 import type { Prng } from './prng.ts'
 import { DISTURBANCES, type Weather } from './weather.ts'
@@ -43,6 +44,15 @@ export function randomGroupWeather(random: Prng): GroupWeather {
     sessionMs: random.pick([3_000, 10_000]),
     handoverMs: random.pick([20, 1_000, 60_000]),
     oddness: random.pick([0, 0.002, 0.01, 0.05]),
+  }
+}
+
+export function randomLeaseTimes(random: Prng): LeaseTimes {
+  return {
+    heartbeatMs: random.pick([100, 500]),
+    ttlMs: random.pick([3_000, 10_000]),
+    releaseMs: random.pick([20, 1_000, 10_000]),
+    refreshMs: random.pick([200, 2_000]),
   }
 }
 

@@ -1,10 +1,17 @@
-import type { Clock, GroupOffset } from '../../ports.ts'
+import { LeaseMembership, type LeaseTimes } from '../../leases/lease-membership.ts'
+import type { Clock, GroupOffset, Log, Membership, SourcePartition } from '../../ports.ts'
 import type { RunBindings } from '../../runtime/bindings.ts'
-import type { Prng } from './prng.ts'
-import { randomBrokerWeather, randomGroupWeather, randomRetention } from './random-weather.ts'
+import { Prng } from './prng.ts'
+import {
+  randomBrokerWeather,
+  randomGroupWeather,
+  randomLeaseTimes,
+  randomRetention,
+} from './random-weather.ts'
 import type { SimProcess, SimScheduler } from './scheduler.ts'
 import { type BrokerWeather, groupKey, SimBroker } from './sim-broker.ts'
 import { SimGroup } from './sim-group.ts'
+import { SimEntropy } from './sim-clock.ts'
 import { SimMembership } from './sim-membership.ts'
 import { type OutboxCare, SIM_CLUSTER, SimOutbox } from './sim-outbox.ts'
 import { listed, type SimRecording, type SimSourceKafka } from './sim-source.ts'
@@ -21,12 +28,21 @@ export interface SimKafkaOptions {
   readonly reshards?: ReadonlyMap<string, number>
   /** Lists leave shards out after a while that have ended: no start may need them again. */
   readonly forgetsShards?: boolean
+  /** Tasks are handed out by leases in the store, and by no coordinator. */
+  readonly byLeases?: boolean
   readonly care?: OutboxCare
   /** In place of what the seed draws. */
   readonly broker?: Partial<BrokerWeather>
   readonly retention?: RunBindings['retention']
   /** What a group that runs on in calm weather has yet to publish, as sentences. */
   readonly atRest: (objects: ReadonlyMap<string, Uint8Array>, broker: SimBroker) => readonly string[]
+}
+
+/** What a membership has of its process. */
+export interface SimPlace {
+  readonly process: SimProcess
+  readonly clock: Clock
+  readonly log: Log
 }
 
 /** The users' own consumer group. */
@@ -45,6 +61,8 @@ export class SimKafka {
   readonly #addedAtStep: number
   /** Of each reshard. */
   readonly #reshardSteps: readonly number[]
+  readonly #leaseTimes: LeaseTimes
+  readonly #leaseSeed: number
   readonly #gone = new Set<string>()
   readonly #retention: RunBindings['retention']
   /** What each process has yet to show of each partition. */
@@ -63,7 +81,7 @@ export class SimKafka {
     this.group = new SimGroup(
       random.fork(),
       nowMs,
-      () => recording.partitions.filter(({ id }) => this.#present.has(id) && !this.#gone.has(id)).map(listed),
+      () => this.#listed,
       randomGroupWeather(random),
       (line) => scheduler.say(line),
     )
@@ -72,6 +90,8 @@ export class SimKafka {
     const last = Math.max(0, ...(options.reshards?.values() ?? []))
     const steps = Array.from({ length: last }, () => random.integer(1, RESHARDED_AFTER_STEPS_MAX))
     this.#reshardSteps = [0, ...steps.sort((a, b) => a - b)]
+    this.#leaseTimes = randomLeaseTimes(random)
+    this.#leaseSeed = random.bits()
   }
 
   becalm(): void {
@@ -93,7 +113,7 @@ export class SimKafka {
     })
   }
 
-  sourceOf(process: SimProcess, clock: Clock, isShared: boolean): SimSourceKafka {
+  sourceOf({ process, clock, log }: SimPlace, isShared: boolean): SimSourceKafka {
     const offsetOf: SimSourceKafka['groupOffset'] = ({ topic, partition }, offset) => ({
       clusterId: SIM_CLUSTER,
       groupId: USERS,
@@ -102,9 +122,7 @@ export class SimKafka {
       offset: String(offset),
     })
     return {
-      ...(isShared
-        ? { membership: new SimMembership(process, this.group, clock, (task) => this.#ended(task)) }
-        : {}),
+      ...(isShared ? { membership: this.#membershipOf({ process, clock, log }) } : {}),
       partitions: () => this.#present,
       gone: () => this.#gone,
       wait: () => clock.sleep(FETCH_WAIT_MS),
@@ -121,6 +139,41 @@ export class SimKafka {
       outbox: hasTopics ? outbox : null,
       deadLetters: deadLetterTopic === null ? null : { outbox, topic: deadLetterTopic },
     }
+  }
+
+  #membershipOf({ process, clock, log }: SimPlace): Membership {
+    if (this.#options.byLeases !== true)
+      return new SimMembership(process, this.group, clock, (task) => this.#ended(task))
+    const number = Number(process.name.slice(1))
+    const entropy = new SimEntropy(`${process.name}l`, new Prng(this.#leaseSeed ^ number))
+    const membership = new LeaseMembership({
+      source: {
+        partitions: () => process.call('read', 'partitions to lease', () => this.#listed),
+        partition: (id) => {
+          const found = this.#recording.partitions.find((partition) => partition.id === id)
+          return found === undefined ? null : listed(found)
+        },
+      },
+      name: null,
+      times: this.#leaseTimes,
+      world: { clock, entropy, log },
+    })
+    const ended = (task: string): void => {
+      membership.ended(task)
+      this.#ended(task)
+    }
+    return {
+      description: membership.description,
+      join: (mergeTasks, listener, place) => membership.join(mergeTasks, listener, place),
+      confirm: () => membership.confirm(),
+      leave: () => membership.leave(),
+      ended,
+    }
+  }
+
+  get #listed(): readonly SourcePartition[] {
+    const present = this.#present
+    return this.#recording.partitions.filter(({ id }) => present.has(id) && !this.#gone.has(id)).map(listed)
   }
 
   get #present(): ReadonlySet<string> {

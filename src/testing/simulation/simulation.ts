@@ -278,6 +278,7 @@ class Simulation {
     const store = new SimStore(process, this.#objects)
     const stopAfter = !this.#calm && random.chance(this.#stopChance) ? random.integer(0, 60) : null
     const clock = new SimClock(process, this.#scheduler)
+    const log = new QuietLog((line) => this.#scheduler.say(`${process.name} log: ${line}`))
     const source = new SimSource(
       process,
       recording,
@@ -288,7 +289,7 @@ class Simulation {
         stopAfter: this.#isShared ? null : stopAfter,
       },
       random.fork(),
-      this.#kafka?.sourceOf(process, clock, this.#isShared) ?? null,
+      this.#kafka?.sourceOf({ process, clock, log }, this.#isShared) ?? null,
     )
     return {
       source,
@@ -297,7 +298,7 @@ class Simulation {
       format: format(store),
       clock,
       entropy: new SimEntropy(process.name, random.fork()),
-      log: new QuietLog((line) => this.#scheduler.say(`${process.name} log: ${line}`)),
+      log,
       flush: this.#flush(random),
       snapshots: this.#snapshots(),
       ...this.#kafka?.bindingsOf(process, clock),
