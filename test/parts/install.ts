@@ -1,4 +1,5 @@
 import { findKafkaPackages } from './kafka.ts'
+import { findKinesisPackages } from './kinesis.ts'
 import { findMotoPackages } from './moto.ts'
 import { findPython } from './python.ts'
 import { findRegistryPackages } from './registry.ts'
@@ -12,6 +13,7 @@ const parts = await Promise.all([
   findKafkaPackages(),
   findRegistryPackages(),
   findS3Packages(),
+  findKinesisPackages(),
   findMotoPackages(),
   findPython(),
 ])

@@ -87,7 +87,9 @@ async function startAll(): Promise<Readonly<Record<string, string>>> {
     AWS_REGION: s3.region,
     AWS_ACCESS_KEY_ID: s3.accessKeyId,
     AWS_SECRET_ACCESS_KEY: s3.secretAccessKey,
-    ...(kinesis === undefined ? {} : { AWS_ENDPOINT_URL_KINESIS: kinesis.endpoint }),
+    ...(kinesis === undefined
+      ? {}
+      : { MILLRACE_KINESIS_ENDPOINT: kinesis.endpoint, AWS_ENDPOINT_URL_KINESIS: kinesis.endpoint }),
   }
 }
 
