@@ -1,12 +1,16 @@
 import { messageOf, PipelineError } from '../../src/errors.ts'
 import type { ConsumerFacts, KinesisApi, ShardAnswer, ShardStart, WireRecord } from '../../src/kinesis/api.ts'
 import type { FanOutConsumer } from './fan-out-consumer.ts'
+import { ShardEnd, type ShardEndOptions } from './shard-end.ts'
 import type { ShardFetch, ShardTarget } from './shard-fetch.ts'
 import { type OutageWorld, ShardOutage } from './shard-outage.ts'
+import { whileRead } from './while-read.ts'
 
 export interface FanOutOptions extends OutageWorld {
-  readonly api: Pick<KinesisApi, 'subscribe' | 'listShards'>
+  readonly api: Pick<KinesisApi, 'subscribe'> & ShardEndOptions['api']
   readonly consumer: Pick<FanOutConsumer, 'facts' | 'isReplaced'>
+  /** Of a shard, as the source has listed it last. Default: nobody knows. */
+  readonly isClosed?: ShardEndOptions['isClosed']
   readonly times?: Partial<FanOutTimes>
 }
 
@@ -49,6 +53,7 @@ class Subscriber {
   readonly #times: FanOutTimes
   readonly #target: ShardTarget
   readonly #outage: ShardOutage
+  readonly #end: ShardEnd
   /** Also behind answers without records. */
   #continuation: string | null = null
   /** Of the last record that was accepted, or stands before the start. */
@@ -58,6 +63,9 @@ class Subscriber {
   /** Of those that had an event. */
   #subscriptions = 0
   #timesTakenOver = 0
+  #hasEnded = false
+  /** When LATEST was asked for. */
+  #latestMs: number | null = null
   /** For the next event. */
   #waiting: AbortController | null = null
 
@@ -66,36 +74,40 @@ class Subscriber {
     this.#times = { ...FAN_OUT_TIMES, ...options.times }
     this.#target = target
     this.#outage = new ShardOutage(options, target.place.shardId)
+    this.#end = new ShardEnd({ isClosed: () => false, ...options }, target.place)
     this.#lastSequenceNumber = target.start.kind === 'after' ? target.start.sequenceNumber : null
   }
 
   async run(): Promise<void> {
     const { signal } = this.#target
-    while (!signal.aborted) {
-      const continuation = this.#usefulContinuation
-      const subscription: Subscription = { consumer: null, continuation, events: 0 }
+    while (!signal.aborted && !this.#hasEnded) {
+      const subscription: Subscription = { consumer: null, continuation: this.#usefulContinuation, events: 0 }
       try {
-        if ((await this.#subscribe(subscription)) === 'shard-ended') return
+        await this.#subscribe(subscription)
         this.#timesTakenOver = 0
       } catch (error) {
         if (signal.aborted) return
-        const fault = await this.#mendAtOnce(subscription, error)
-        if (fault === null) continue
-        if (!fault.retryable) return this.#target.fail(fault)
-        await this.#wait(this.#interrupted(subscription, fault))
+        try {
+          await this.#mend(subscription, asFault(error))
+        } catch (other) {
+          const fault = asFault(other)
+          if (signal.aborted) return
+          if (!fault.retryable) return this.#target.fail(fault)
+          await this.#wait(this.#interrupted(subscription, fault))
+        }
       }
     }
   }
 
-  /** Resolves when the subscription has come to its end, or nobody reads any more. */
-  async #subscribe(subscription: Subscription): Promise<'shard-ended' | 'subscription-ended'> {
+  /** Resolves when the subscription has come to a regular end, or the shard to its own, or nobody reads any more. */
+  async #subscribe(subscription: Subscription): Promise<void> {
     const { api, consumer, clock } = this.#options
     const { place, signal } = this.#target
     await this.#target.room()
     subscription.consumer = await whileRead(signal, consumer.facts())
     const { callGapMs, heldMs } = this.#times
     await this.#wait(Math.max(this.#calledMs + callGapMs, this.#begunMs + heldMs) - clock.nowMs())
-    if (signal.aborted || subscription.consumer === null) return 'subscription-ended'
+    if (signal.aborted || subscription.consumer === null) return
 
     this.#calledMs = clock.nowMs()
     const release = new AbortController()
@@ -105,20 +117,16 @@ class Subscriber {
     }
     signal.addEventListener('abort', letGo)
     const { consumer: reader, continuation } = subscription
-    const start: ShardStart =
-      continuation === null ? this.#target.start : { kind: 'after', sequenceNumber: continuation }
-    const stream = api.subscribe(reader, place.shardId, start, release.signal)
+    const stream = api.subscribe(reader, place.shardId, this.#start(continuation), release.signal)
     const events = stream[Symbol.asyncIterator]()
     try {
       for (;;) {
         const event = await this.#next(events)
-        if (signal.aborted) return 'subscription-ended'
-        if (event === null) {
-          this.#checkRegular(subscription)
-          return 'subscription-ended'
-        }
+        if (signal.aborted) return
+        if (event === null) return this.#checkRegular(subscription)
         if (subscription.events++ === 0) this.#begun()
-        if (await this.#accept(event)) return 'shard-ended'
+        await this.#accept(event)
+        if (this.#hasEnded) return
         // What is not taken stays on the wire. Kinesis holds back what follows, and may end the subscription meanwhile: the next one goes on here.
         await this.#target.room()
       }
@@ -163,15 +171,28 @@ class Subscriber {
     if (this.#subscriptions++ > 0) this.#options.counts.add('resubscriptions')
   }
 
-  /** True where the shard has ended with it. */
-  async #accept({ records, millisBehindLatest, children, ...event }: SubscriptionEvent): Promise<boolean> {
-    if (children !== null && children.length === 0) await this.#checkClosed()
-    const unread = this.#unread(records)
-    this.#target.accept({ records: unread, millisBehindLatest, children })
-    this.#lastSequenceNumber = unread.at(-1)?.sequenceNumber ?? this.#lastSequenceNumber
-    this.#continuation = event.continuationSequenceNumber ?? this.#continuation
+  async #accept({
+    millisBehindLatest,
+    continuationSequenceNumber,
+    ...event
+  }: SubscriptionEvent): Promise<void> {
+    const records = this.#unread(event.records)
+    let { children } = event
+    if (children?.length === 0) await this.#end.confirm()
+    const place = continuationSequenceNumber ?? this.#continuation
+    const isQuiet = children === null && records.length === 0 && (millisBehindLatest ?? 0) === 0
+    if (isQuiet) children = await this.#end.ofQuiet(this.#start(this.#useful(place)))
+    if (this.#target.signal.aborted) return
+    this.#take({ records, millisBehindLatest, children })
+    this.#continuation = place
+  }
+
+  #take(answer: ShardAnswer): void {
+    this.#target.accept(answer)
+    this.#lastSequenceNumber = answer.records.at(-1)?.sequenceNumber ?? this.#lastSequenceNumber
+    this.#hasEnded = answer.children !== null
     this.#outage.end()
-    return children !== null
+    this.#end.worked()
   }
 
   /** Without those that were accepted before: a server may take AFTER for AT. */
@@ -182,53 +203,53 @@ class Subscriber {
     return first === 0 ? records : first < 0 ? [] : records.slice(first)
   }
 
-  /** An end without children is strange enough to ask again: a shard that is called ended is never read again. */
-  async #checkClosed(): Promise<void> {
-    const { stream, shardId } = this.#target.place
-    const shards = await this.#options.api.listShards(stream)
-    const shard = shards.find((known) => known.shardId === shardId)
-    if (shard?.isClosed === false) {
-      throw unavailable(`an event says that ${shardId} has ended, and the shard is open`)
-    }
-  }
-
   /** What Kinesis calls the place of the last event, which may have had no record. Null where what was accepted is further. */
   get #usefulContinuation(): string | null {
+    return this.#useful(this.#continuation)
+  }
+
+  #useful(continuation: string | null): string | null {
     const { start } = this.#target
-    const continuation = this.#continuation
     if (continuation === null || !('sequenceNumber' in start)) return continuation
     return isBehind(continuation, start.sequenceNumber) ? continuation : null
   }
 
-  /** Null where the next try is another one: from another place, or with another registration of the consumer. */
-  async #mendAtOnce(
-    { consumer, continuation, events }: Subscription,
-    error: unknown,
-  ): Promise<PipelineError | null> {
-    const fault = asFault(error)
-    const { place, signal, start } = this.#target
+  /** Who has asked for what comes from now on gets what comes from then on, whatever becomes of the first subscription. */
+  #start(continuation: string | null): ShardStart {
+    if (continuation !== null) return { kind: 'after', sequenceNumber: continuation }
+    const { start } = this.#target
+    if (start.kind !== 'latest') return start
+    if (this.#latestMs !== null) return { kind: 'time', timeMs: this.#latestMs }
+    this.#latestMs = this.#options.clock.nowMs()
+    return start
+  }
+
+  /** Resolves where the next try is another one: from another place, with another registration of the consumer, or none. Throws what is left. */
+  async #mend({ consumer, continuation, events }: Subscription, fault: PipelineError): Promise<void> {
+    const { place, signal } = this.#target
+    const { log } = this.#options
     const isMissing = fault.code === 'STREAM_NOT_FOUND'
     if (isMissing && consumer !== null) {
-      try {
-        if ((await whileRead(signal, this.#options.consumer.isReplaced(consumer))) === true) {
-          this.#options.log.warn(
-            { consumer: consumer.name },
-            'the consumer of enhanced fan-out was removed while it was read with; it is registered again',
-          )
-          return null
-        }
-      } catch (other) {
-        return asFault(other)
+      const isReplaced = await whileRead(signal, this.#options.consumer.isReplaced(consumer))
+      if (isReplaced === true) {
+        log.warn(
+          { consumer: consumer.name },
+          'the consumer of enhanced fan-out was removed while it was read with; it is registered again',
+        )
       }
+      if (isReplaced !== false) return
     }
-    const isRefused = events === 0 && (isMissing || fault.code === 'KINESIS_REFUSED')
-    if (!isRefused || continuation === null || start.kind === 'latest') return fault
-    this.#options.log.info(
-      { shard: place.shardId, error: fault.message },
-      'the continuation of a subscription was refused: going on behind the last record',
-    )
-    this.#continuation = null
-    return null
+    if (events === 0 && continuation !== null && (isMissing || fault.code === 'KINESIS_REFUSED')) {
+      log.info(
+        { stream: place.stream, shard: place.shardId, error: fault.message },
+        'the continuation of a subscription was refused: going on behind the last record',
+      )
+      this.#continuation = null
+      return
+    }
+    if (!isMissing || consumer === null) throw fault
+    const children = await whileRead(signal, this.#end.ofMissing(fault))
+    if (children !== null) this.#take({ records: [], millisBehindLatest: null, children })
   }
 
   /** Counts, tells, and says how long to wait. */
@@ -282,15 +303,4 @@ function asFault(error: unknown): PipelineError {
   return error instanceof PipelineError
     ? error
     : new PipelineError('KINESIS_FAILED', `cannot read: ${messageOf(error)}`, { cause: error })
-}
-
-/** Null where the signal aborts first. */
-function whileRead<Value>(signal: AbortSignal, promise: Promise<Value>): Promise<Value | null> {
-  promise.catch(() => {})
-  return new Promise((resolve, reject) => {
-    const stop = (): void => resolve(null)
-    if (signal.aborted) stop()
-    signal.addEventListener('abort', stop, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
-  })
 }

@@ -1,5 +1,5 @@
 import type { PipelineError } from '../../src/errors.ts'
-import type { KinesisCount, KinesisCounts } from '../../src/kinesis/counts.ts'
+import { countFault, type KinesisCounts } from '../../src/kinesis/counts.ts'
 import type { Clock, Entropy, Log } from '../../src/ports.ts'
 
 export interface OutageWorld {
@@ -7,14 +7,6 @@ export interface OutageWorld {
   readonly entropy: Entropy
   readonly log: Log
   readonly counts: KinesisCounts
-}
-
-const COUNT_OF: Readonly<Record<string, KinesisCount | null>> = {
-  KINESIS_THROTTLED: 'throttled',
-  KINESIS_IN_USE: 'inUse',
-  KINESIS_ITERATOR_EXPIRED: 'expiredIterators',
-  // The client has counted them.
-  KINESIS_CREDENTIALS: null,
 }
 
 /** What fails for a moment is nobody's business. */
@@ -38,8 +30,7 @@ export class ShardOutage {
   /** Another failure, which waiting mends. */
   add(error: PipelineError): void {
     const { clock, log, counts } = this.#world
-    const kind = COUNT_OF[error.code] === undefined ? 'lostConnections' : COUNT_OF[error.code]
-    if (kind != null) counts.add(kind)
+    countFault(counts, error)
     const nowMs = clock.nowMs()
     if (this.#failures === 0) this.#sinceMs = nowMs
     this.#failures++

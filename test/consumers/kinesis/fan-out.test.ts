@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { fanOut } from '../../../consumers/kinesis/fan-out.ts'
+import { fanOut, type FanOutOptions } from '../../../consumers/kinesis/fan-out.ts'
 import { FanOutConsumer } from '../../../consumers/kinesis/fan-out-consumer.ts'
 import { PipelineError } from '../../../src/errors.ts'
 import type { KinesisApi, ShardStart } from '../../../src/kinesis/api.ts'
@@ -20,6 +20,8 @@ import { listLog, TestTarget } from './shard-target-kit.ts'
 const MINUTE_MS = 60_000
 const SHARD = { stream: 'trips', shardId: 'shardId-000000000000' }
 
+type Events = ReturnType<KinesisApi['subscribe']>
+
 /** A stream of one shard, and readers of it by fan-out. */
 class FanOutKit {
   readonly clock = new StepClock()
@@ -29,6 +31,10 @@ class FanOutKit {
   /** Of each call of subscribe. */
   readonly starts: ShardStart[] = []
   readonly put: string[] = []
+  /** What the server makes of a subscription. */
+  altered = (events: Events): Events => events
+  /** What the source's list says of the shard. */
+  isClosed = false
 
   constructor() {
     this.kinesis.addStream('trips')
@@ -45,16 +51,19 @@ class FanOutKit {
       clock,
       log,
     })
-    const api: Pick<KinesisApi, 'subscribe' | 'listShards'> = {
+    const api: FanOutOptions['api'] = {
       listShards: (stream) => kinesis.listShards(stream),
+      shardIterator: (place, start) => kinesis.shardIterator(place, start),
+      getRecords: (iterator, recordsMax) => kinesis.getRecords(iterator, recordsMax),
       subscribe: (consumer, shardId, start, signal) => {
         this.starts.push(start)
-        return kinesis.subscribe(consumer, shardId, start, signal)
+        return this.altered(kinesis.subscribe(consumer, shardId, start, signal))
       },
     }
     const entropy = { nonce: () => 'nonce', random: () => 0.5 }
     const target = new TestTarget(SHARD, start)
-    const fetch = fanOut({ api, consumer, clock, entropy, log, counts })
+    const isClosed = (): boolean => this.isClosed
+    const fetch = fanOut({ api, consumer, clock, entropy, log, counts, isClosed })
     const done = fetch(target)
     onTestFinished(async () => {
       target.stop()
@@ -124,6 +133,73 @@ describe('a shard that is read by enhanced fan-out', () => {
     expect(target.sequenceNumbers).toEqual(kit.put)
     expect(target.children).toEqual(children)
     expect(kit.starts).toHaveLength(1)
+  })
+
+  it('is not believed to have ended without children while it is open', async () => {
+    const kit = new FanOutKit()
+    let isWrong = true
+    kit.altered = async function* (events) {
+      for await (const event of events) {
+        const end = { children: [], continuationSequenceNumber: null }
+        const altered = isWrong ? { ...event, ...end } : event
+        isWrong = false
+        yield altered
+      }
+    }
+    const target = kit.read()
+    kit.write(4)
+    await kit.clock.advance(MINUTE_MS)
+    expect(target.sequenceNumbers).toEqual(kit.put)
+    expect(target.children).toBeNull()
+  })
+
+  it('is found to have ended where a server does not tell', async () => {
+    const kit = new FanOutKit()
+    const { clock } = kit
+    kit.altered = async function* (events) {
+      for await (const event of events) {
+        const continuationSequenceNumber = event.records.at(-1)?.sequenceNumber ?? null
+        const { records } = event
+        yield { records, millisBehindLatest: 0, children: null, continuationSequenceNumber }
+        while (event.children !== null) {
+          await clock.sleep(1_000)
+          yield { records: [], millisBehindLatest: 0, children: null, continuationSequenceNumber }
+        }
+      }
+    }
+    const target = kit.read()
+    kit.write(3)
+    const children = kit.kinesis.split('trips', SHARD.shardId)
+    await clock.advance(4 * MINUTE_MS)
+    expect(target.children).toBeNull()
+    expect(kit.kinesis.callsOf('getRecords')).toHaveLength(0)
+    kit.isClosed = true
+    await clock.advance(2_000)
+    expect(target.sequenceNumbers).toEqual(kit.put)
+    expect(target.children).toEqual(children)
+  })
+
+  it('has ended when it is gone with its last record', async () => {
+    const kit = new FanOutKit()
+    kit.write(1)
+    const children = kit.kinesis.split('trips', SHARD.shardId)
+    await kit.clock.advance(25 * 60 * MINUTE_MS)
+    const target = kit.read({ start: { kind: 'after', sequenceNumber: kit.put[0]! } })
+    await kit.clock.advance(MINUTE_MS)
+    expect(target.children).toEqual(children)
+    expect(target.failure).toBeNull()
+  })
+
+  it('gives what came since its end was asked for, where the first answer is lost', async () => {
+    const kit = new FanOutKit()
+    kit.write(2)
+    kit.plan({ kind: 'throw', error: unavailable() })
+    await kit.clock.advance(1_000)
+    const target = kit.read({ start: { kind: 'latest' } })
+    await kit.clock.advance(100)
+    kit.write(3)
+    await kit.clock.advance(MINUTE_MS)
+    expect(target.sequenceNumbers).toEqual(kit.put.slice(2))
   })
 
   it('loses nothing, and gives nothing twice, whatever happens to its subscriptions', async () => {

@@ -1,0 +1,89 @@
+import { messageOf, PipelineError } from '../../src/errors.ts'
+import type { KinesisApi, ShardFacts, ShardPlace, ShardStart } from '../../src/kinesis/api.ts'
+import type { Clock, Log } from '../../src/ports.ts'
+
+export interface ShardEndOptions {
+  readonly api: Pick<KinesisApi, 'listShards' | 'shardIterator' | 'getRecords'>
+  readonly clock: Clock
+  readonly log: Log
+  /** What the last list of shards said, which somebody else asks for. */
+  readonly isClosed: (shardId: string) => boolean
+}
+
+/** A closed shard that has nothing more to say is asked as often. */
+const ASK_MS = 5_000
+const STILL_LISTED_MAX = 10
+
+/** Finds out whether a shard has ended where a subscription says so in a strange way, or not at all. Throws KINESIS_UNAVAILABLE where it is not known yet. */
+export class ShardEnd {
+  readonly #options: ShardEndOptions
+  readonly #place: ShardPlace
+  #askedMs = Number.NEGATIVE_INFINITY
+  /** In a row. */
+  #timesStillListed = 0
+
+  constructor(options: ShardEndOptions, place: ShardPlace) {
+    this.#options = options
+    this.#place = place
+  }
+
+  /** An end without children is strange enough to ask again: a shard that is called ended is never read again. */
+  async confirm(): Promise<void> {
+    const { stream, shardId } = this.#place
+    if ((await this.#shards()).find((shard) => shard.shardId === shardId)?.isClosed !== false) return
+    throw unavailable(`an event says that ${shardId} of stream ${stream} has ended, and the shard is open`)
+  }
+
+  /**
+   * Kinesis ends a subscription with its shard. Stand-ins do not: behind the last record of a closed shard they send events without records for ever. GetRecords tells
+   * then. The children, or null while there is no end.
+   */
+  async ofQuiet(start: ShardStart): Promise<readonly string[] | null> {
+    const { api, clock, log, isClosed } = this.#options
+    const nowMs = clock.nowMs()
+    if (!isClosed(this.#place.shardId) || nowMs - this.#askedMs < ASK_MS) return null
+    this.#askedMs = nowMs
+    try {
+      const iterator = await api.shardIterator(this.#place, start)
+      const { records, children } = await api.getRecords(iterator, 1, this.#place)
+      return records.length === 0 ? children : null
+    } catch (error) {
+      // Who reads by fan-out need not have the right to poll.
+      log.debug(
+        { shard: this.#place.shardId, error: messageOf(error) },
+        'cannot ask whether the shard has ended',
+      )
+      return null
+    }
+  }
+
+  /**
+   * Kinesis does not know the shard. It goes when its last record has expired, and has ended then for whoever reads it; whether something was lost to its reader is for the
+   * reader to judge. The children; throws `fault` where the shard stays in the list.
+   */
+  async ofMissing(fault: PipelineError): Promise<readonly string[]> {
+    const { stream, shardId } = this.#place
+    const shards = await this.#shards()
+    if (shards.some((shard) => shard.shardId === shardId)) {
+      // One part of Kinesis may know of it later than another.
+      if (++this.#timesStillListed > STILL_LISTED_MAX) throw fault
+      throw unavailable(`${fault.message}, and the shard is listed`)
+    }
+    const children = shards.filter(({ parents }) => parents.includes(shardId)).map((shard) => shard.shardId)
+    this.#options.log.info({ stream, shard: shardId, children }, 'a shard is gone with its last record')
+    return children
+  }
+
+  /** The shard has answered. */
+  worked(): void {
+    this.#timesStillListed = 0
+  }
+
+  #shards(): Promise<readonly ShardFacts[]> {
+    return this.#options.api.listShards(this.#place.stream)
+  }
+}
+
+function unavailable(message: string): PipelineError {
+  return new PipelineError('KINESIS_UNAVAILABLE', message, { retryable: true })
+}
