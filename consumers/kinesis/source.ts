@@ -166,7 +166,8 @@ export class KinesisSource implements Source {
       clock,
       log,
     })
-    return fanOut({ api, consumer, clock, entropy, log, counts })
+    const isClosed = (shardId: string): boolean => this.#shards.get(shardId)?.isClosed ?? false
+    return fanOut({ api, consumer, clock, entropy, log, counts, isClosed })
   }
 
   /** For the membership: what is read, as decided when the incarnation began. */
