@@ -166,7 +166,8 @@ export class KinesisSource implements Source {
       clock,
       log,
     })
-    const isClosed = (shardId: string): boolean => this.#shards.get(shardId)?.isClosed ?? false
+    const isClosed = (shardId: string): boolean =>
+      this.#watch.last?.shards.find((shard) => shard.shardId === shardId)?.isClosed ?? false
     return fanOut({ api, consumer, clock, entropy, log, counts, isClosed })
   }
 
