@@ -47,11 +47,11 @@ export class KinesisClientApi implements KinesisApi {
   /** @throws PipelineError OPTION_INVALID */
   constructor(
     options: KinesisOptions,
-    { clock, log }: { readonly clock: Clock; readonly log: Log },
+    world: { readonly clock: Clock; readonly log: Log },
     counts: KinesisCounts | null = null,
   ) {
-    this.#requests = new KinesisRequests(options, log, counts)
-    this.#waiting = new Waiting(clock)
+    this.#requests = new KinesisRequests(options, world, counts)
+    this.#waiting = new Waiting(world.clock)
     this.#registration = new ConsumerRegistration(this.#requests, this.#waiting)
     this.description = this.#requests.description
   }

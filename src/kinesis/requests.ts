@@ -1,5 +1,5 @@
 import { PipelineError } from '../errors.ts'
-import type { Log } from '../ports.ts'
+import type { Clock, Log } from '../ports.ts'
 import type { KinesisCounts } from './counts.ts'
 import { credentialsFor, type CredentialsProvider, Renewal } from './credentials.ts'
 import { failureOf } from './failure.ts'
@@ -37,7 +37,11 @@ export class KinesisRequests {
   /** Some credentials have been good. */
   #wasTrusted = false
 
-  constructor(options: KinesisOptions, log: Log, counts: KinesisCounts | null) {
+  constructor(
+    options: KinesisOptions,
+    { clock, log }: { readonly clock: Clock; readonly log: Log },
+    counts: KinesisCounts | null,
+  ) {
     const endpoint = endpointOf(options)
     const region = options.region ?? setting('AWS_REGION') ?? setting('AWS_DEFAULT_REGION')
     this.description =
@@ -45,8 +49,8 @@ export class KinesisRequests {
     this.#region = region
     this.#log = log
     this.#counts = counts
-    this.#client = makeClient(options, endpoint, region)
-    this.#renewal = new Renewal(this.#client.config.credentials as CredentialsProvider, options)
+    this.#client = makeClient(options, clock, endpoint, region)
+    this.#renewal = new Renewal(this.#client.config.credentials as CredentialsProvider, options, clock)
   }
 
   async send<Answer>(place: RequestPlace, call: (client: KinesisClient) => Promise<Answer>): Promise<Answer> {
@@ -121,12 +125,17 @@ export class KinesisRequests {
   }
 }
 
-function makeClient(options: KinesisOptions, endpoint: string | null, region: string | null): KinesisClient {
+function makeClient(
+  options: KinesisOptions,
+  clock: Clock,
+  endpoint: string | null,
+  region: string | null,
+): KinesisClient {
   const { requestTimeoutMs = REQUEST_TIMEOUT_MS } = options
   if (!(requestTimeoutMs > 0)) {
     throw invalid(`requestTimeoutMs is ${requestTimeoutMs}`, 'It is a number of milliseconds above 0.')
   }
-  const credentials = credentialsFor(options)
+  const credentials = credentialsFor(options, clock)
   // A server of one's own seldom has regions. Without one, the SDK looks into the profile.
   const signed = region ?? (endpoint === null ? null : 'us-east-1')
   return new KinesisClient({
