@@ -121,6 +121,7 @@ describe('leases', () => {
   it('give everybody back what it had after the store was away for long', async () => {
     const world = await settled([{}, {}, {}])
     const before = world.alive.map(tasksOf)
+    const revocations = world.alive.map((process) => process.revocations)
     world.store = { ...FAIR, isAway: true }
     await world.pass(90 * SECOND)
     expect(world.alive.map(tasksOf)).toEqual([[], [], []])
@@ -129,7 +130,7 @@ describe('leases', () => {
     await world.pass(3 * SECOND)
     expect(world.alive.map(tasksOf)).toEqual(before)
     await world.pass(120 * SECOND)
-    expect(world.alive.map(({ revocations }) => revocations)).toEqual([0, 0, 0])
+    expect(world.alive.map((process) => process.revocations)).toEqual(revocations)
     expect(world.problems()).toEqual([])
   })
 
@@ -216,6 +217,15 @@ describe('leases', () => {
     expect([...tasksOf(old), ...tasksOf(other)].sort()).toEqual([...world.due, 'merge2-0'].sort())
   })
 
+  it('give a task to one that runs it, where it fell to one of another program', async () => {
+    const mergeTasks = ['merge-0', 'merge2-0', 'merge2-1', 'merge2-2', 'merge2-3']
+    const world = new LeaseWorld({ seed: 3, shards: 1 })
+    const [old] = [world.start({}), world.start({ mergeTasks })]
+    await world.pass(2 * ttlMs)
+    const other = world.alive[1]!
+    expect([...tasksOf(old!), ...tasksOf(other)].sort()).toEqual([...mergeTasks, 's-000000000000'].sort())
+  })
+
   it('end the run where the store refuses', async () => {
     const world = await settled([{}, {}])
     const [refused, other] = world.alive as [SimMember, SimMember]
@@ -242,7 +252,7 @@ describe('leases', () => {
 
   it('leave in bounded time while the store is away', async () => {
     const world = await settled([{}])
-    world.store = { delayMs: 600 * SECOND, isAway: true, faults: 0 }
+    world.store = { ...FAIR, delayMs: 600 * SECOND, isAway: true }
     world.alive[0]!.leave()
     await world.pass(6 * SECOND)
     expect(world.processes[0]!.state).toBe('gone')

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { FAIR, LeaseWorld, type SimMember } from './lease-world.ts'
+import { FAIR, LeaseWorld, type SimMember, type StoreWeather } from './lease-world.ts'
 
 /** What befalls the processes, and when. */
 export type Happening =
@@ -11,6 +11,7 @@ export type Happening =
     }
   | { readonly kind: 'crash' | 'leave' | 'split' | 'merge'; readonly which: number }
   | { readonly kind: 'sleep'; readonly which: number; readonly forMs: number }
+  | { readonly kind: 'torn'; readonly forMs: number }
   | { readonly kind: 'slow' | 'away'; readonly forMs: number; readonly delayMs: number }
   | { readonly kind: 'faults'; readonly forMs: number; readonly chance: number }
 
@@ -53,6 +54,13 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
       delayMs: fc.integer({ min: 500, max: 8_000 }),
     }),
     weight: 2,
+  },
+  {
+    arbitrary: fc.record({
+      kind: fc.constant('torn' as const),
+      forMs: fc.integer({ min: 20_000, max: 100_000 }),
+    }),
+    weight: 1,
   },
   {
     arbitrary: fc.record({
@@ -113,19 +121,21 @@ function happen(world: LeaseWorld, what: Happening): void {
     case 'merge':
       return world.merge(what.which)
     case 'slow':
-    case 'away': {
-      const isAway = what.kind === 'away'
-      world.store = { ...FAIR, isAway, delayMs: isAway ? FAIR.delayMs : what.delayMs }
-      return world.later(what.forMs, null, () => {
-        world.store = FAIR
-      })
-    }
+      return weather(world, what.forMs, { delayMs: what.delayMs })
+    case 'away':
+      return weather(world, what.forMs, { isAway: true })
+    case 'torn':
+      return weather(world, what.forMs, { torn: 0.5 })
     case 'faults':
-      world.store = { ...FAIR, faults: what.chance }
-      return world.later(what.forMs, null, () => {
-        world.store = FAIR
-      })
+      return weather(world, what.forMs, { faults: what.chance })
     default:
       throw new Error(`unexpected ${String(what satisfies never)}`)
   }
+}
+
+function weather(world: LeaseWorld, forMs: number, store: Partial<StoreWeather>): void {
+  world.store = { ...FAIR, ...store }
+  world.later(forMs, null, () => {
+    world.store = FAIR
+  })
 }

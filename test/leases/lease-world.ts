@@ -194,9 +194,11 @@ export interface StoreWeather {
   readonly isAway: boolean
   /** Chance that a request fails; a put may have been done all the same, or is done later. */
   readonly faults: number
+  /** Chance that a list is not of one moment. */
+  readonly torn: number
 }
 
-export const FAIR: StoreWeather = { delayMs: 40, isAway: false, faults: 0 }
+export const FAIR: StoreWeather = { delayMs: 40, isAway: false, faults: 0, torn: 0 }
 
 export interface StartOptions {
   readonly name?: string | null
@@ -236,6 +238,7 @@ export class SimMember implements MembershipListener {
   readonly #offsetMs: number
   readonly logs: string[] = []
   readonly ids: string[] = []
+  readonly #lettingGo = new Set<string>()
   #nonces = 0
 
   constructor(world: LeaseWorld, index: number, options: StartOptions) {
@@ -335,6 +338,10 @@ export class SimMember implements MembershipListener {
       if (!all.some(({ id }) => id === partition.id))
         this.#world.wrong.push(`${partition.id} is not among all`)
     }
+    for (const task of this.#lettingGo) {
+      if (partitions.some(({ id }) => id === task) || mergeTasks.includes(task))
+        this.#world.wrong.push(`${this.label} is given ${task} while it lets go of it`)
+    }
     const before = this.running
     this.running = new Set([...partitions.map(({ id }) => id), ...mergeTasks])
     this.all = all.map(({ id }) => id)
@@ -344,12 +351,17 @@ export class SimMember implements MembershipListener {
   async revoked(tasks: readonly string[]): Promise<void> {
     this.#world.say(`${this.label} lets go of ${tasks.join(' ')}`)
     this.revocations += tasks.length
+    for (const task of tasks) this.#lettingGo.add(task)
     await this.clock.sleep(this.letGoMs)
-    for (const task of tasks) this.running.delete(task)
+    for (const task of tasks) {
+      this.running.delete(task)
+      this.#lettingGo.delete(task)
+    }
   }
 
   lost(): void {
     this.#world.say(`${this.label} is lost`)
+    this.#lettingGo.clear()
     this.losses++
     this.running = new Set()
   }
@@ -381,7 +393,15 @@ export class SimMember implements MembershipListener {
       }),
     put: (key, body) => this.#call('put', () => this.#world.objects.put(key, body)),
     get: (key) => this.#call('get', () => this.#world.objects.get(key)),
-    list: (prefix, startAfter) => this.#call('list', () => this.#world.objects.list(prefix, startAfter)),
+    list: (prefix, startAfter) =>
+      this.#call('list', async () => {
+        const listed = await this.#world.objects.list(prefix, startAfter)
+        if (this.#world.random() >= this.#world.store.torn) return listed
+        // What is put or deleted while a list is made may be missing from it, in a folder both of one name.
+        await new Promise<void>((resolve) => this.#world.later(this.#world.random() * 3_000, null, resolve))
+        const still = new Set((await this.#world.objects.list(prefix, startAfter)).map(({ key }) => key))
+        return listed.filter(({ key }) => still.has(key))
+      }),
     delete: (key) => this.#call('delete', () => this.#world.objects.delete(key)),
   }
 
