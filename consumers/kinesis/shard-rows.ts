@@ -21,7 +21,7 @@ export const EXPLICIT_KEY_HEADER = 'kinesis.explicit_hash_key'
 
 const ARENA_BYTES_MIN = 64 * 1024
 /** A batch is full with so many, if not before: one arena is kept for each shard. */
-const BATCH_BYTES = 4 * 1024 * 1024
+const BATCH_BYTES = 1024 * 1024
 const SEQUENCE_CHARS_MAX = 129
 const UTF8_BYTES_MAX = 3
 /** Of a record without its data and its key, in memory. */
