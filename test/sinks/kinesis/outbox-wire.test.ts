@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { deadLetterStream } from '../../../sinks/kinesis/index.ts'
 import type { StreamLetter } from '../../../sinks/kinesis/letter-content.ts'
-import type { KinesisApi, WireRecord } from '../../../src/kinesis/api.ts'
+import type { WireRecord } from '../../../src/kinesis/api.ts'
 import type { OutboxTask } from '../../../src/ports.ts'
 import { clientOf, freshStream, resharder, type TestClient } from '../../kinesis/client-kit.ts'
 import { mustBeReady } from '../../parts/cache.ts'
@@ -14,27 +14,9 @@ import {
 } from '../../parts/kinesis-faults.ts'
 import { findKinesis, findKinesisPackages, KINESIS_CREDENTIALS } from '../../parts/kinesis.ts'
 import { codeOf } from '../topic/outbox-kit.ts'
-import { lettersOf, QUICK } from './stream-kit.ts'
+import { lettersOf, QUICK, recordsOf } from './stream-kit.ts'
 
 const packages = mustBeReady(await findKinesisPackages())
-
-/** All records of a stream: those of a shard behind those of its parents. */
-async function recordsOf(api: KinesisApi, stream: string): Promise<readonly WireRecord[]> {
-  const records: WireRecord[] = []
-  // A shard has a higher number than those that it was made of.
-  for (const { shardId } of (await api.listShards(stream)).toSorted((a, b) =>
-    a.shardId < b.shardId ? -1 : 1,
-  )) {
-    const place = { stream, shardId }
-    let iterator: string | null = await api.shardIterator(place, { kind: 'trim-horizon' })
-    while (iterator !== null) {
-      const answer: Awaited<ReturnType<KinesisApi['getRecords']>> = await api.getRecords(iterator, 10_000)
-      records.push(...answer.records)
-      iterator = answer.millisBehindLatest === 0 ? null : answer.nextIterator
-    }
-  }
-  return records
-}
 
 const letterIn = ({ data }: WireRecord): StreamLetter =>
   JSON.parse(new TextDecoder().decode(data)) as StreamLetter

@@ -5,7 +5,7 @@ import { letterContent } from '../../../sinks/kinesis/letter-content.ts'
 import { DEAD_LETTER_HEADERS } from '../../../src/engine/dead-letter-messages.ts'
 import { textHeader } from '../../../src/engine/message-identity.ts'
 import type { PipelineError } from '../../../src/errors.ts'
-import type { PutEntry, PutOutcome } from '../../../src/kinesis/api.ts'
+import type { KinesisApi, PutEntry, PutOutcome, WireRecord } from '../../../src/kinesis/api.ts'
 import type { OutboxEpoch, SchemaRegistry, SourceWorld } from '../../../src/ports.ts'
 import { unavailable } from '../../kinesis/fake-faults.ts'
 import { FakeKinesis } from '../../kinesis/fake-kinesis.ts'
@@ -97,4 +97,22 @@ export class TestRegistry implements SchemaRegistry {
     const schema = JSON.parse(this.schemas[frame.readInt32BE(1) - 1]!.schema) as avsc.Schema
     return avsc.Type.forSchema(schema).fromBuffer(frame.subarray(5)) as never
   }
+}
+
+/** All records of a stream: those of a shard behind those of its parents. */
+export async function recordsOf(api: KinesisApi, stream: string): Promise<readonly WireRecord[]> {
+  const records: WireRecord[] = []
+  // A shard has a higher number than those that it was made of.
+  for (const { shardId } of (await api.listShards(stream)).toSorted((a, b) =>
+    a.shardId < b.shardId ? -1 : 1,
+  )) {
+    const place = { stream, shardId }
+    let iterator: string | null = await api.shardIterator(place, { kind: 'trim-horizon' })
+    while (iterator !== null) {
+      const answer: Awaited<ReturnType<KinesisApi['getRecords']>> = await api.getRecords(iterator, 10_000)
+      records.push(...answer.records)
+      iterator = answer.millisBehindLatest === 0 ? null : answer.nextIterator
+    }
+  }
+  return records
 }
