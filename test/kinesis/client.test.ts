@@ -184,6 +184,35 @@ describe.skipIf(packages.kind === 'missing')('a client of Kinesis', () => {
     expect(await readAll(api, own, shardId)).toEqual(['a', 'c', 'b'])
   })
 
+  it('subscribes to a shard, and says what ends a subscription', async () => {
+    const { api } = client
+    const own = await freshStream(api)
+    await api.putRecords(own, [{ partitionKey: 'a', data: bytes('a') }])
+    const facts = await api.describeStream(own)
+    // Nobody gets a shard within five seconds of another subscription of the same consumer.
+    const read = async (name: string, enough: number): Promise<string[]> => {
+      const consumer = await api.registerConsumer(facts, name)
+      const { signal } = new AbortController()
+      const seen: string[] = []
+      for await (const { records } of api.subscribe(consumer, shardId, { kind: 'trim-horizon' }, signal)) {
+        seen.push(...texts(records))
+        if (seen.length >= enough) break
+      }
+      return seen
+    }
+    expect(await read('taxi', 1)).toEqual(['a'])
+    const faults = [
+      ['refused', { kind: 'error', code: 'ResourceInUseException' }, 'KINESIS_IN_USE'],
+      ['refused', { kind: 'error', code: 'AccessDeniedException' }, 'KINESIS_FORBIDDEN'],
+      ['lost', { kind: 'lost-answer' }, 'KINESIS_UNAVAILABLE'],
+      ['cut', { kind: 'cut-answer', afterBytes: 300 }, 'KINESIS_UNAVAILABLE'],
+    ] as const
+    for (const [name, fault, code] of faults) {
+      proxy.plan(({ operation }) => (operation === 'SubscribeToShard' ? fault : null))
+      await expect(read(name, 1_000), fault.kind).rejects.toMatchObject({ code })
+    }
+  })
+
   it('asks for other credentials when those that were good are refused, and goes on', async () => {
     let good = 'first'
     let asked = 0
