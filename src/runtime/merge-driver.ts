@@ -139,15 +139,12 @@ export class MergeDriver {
     await this.#committer.drain()
   }
 
-  /**
-   * All sources that there are, each of which holds W from now on: those that the source or the plan has, those with a chain, and those that ended ones were handed on to. The
-   * source may have forgotten some of the last before this process heard of them.
-   */
+  /** All sources from now on: also those that ended ones were handed on to, which the source may have forgotten before this process heard of them. */
   #expected(): readonly string[] {
-    const { all, parentsOf } = this.#sources
+    const { all } = this.#sources
     const { handedOn } = this.#task
-    const tasks = [...new Set([...all, ...handedOn.keys()])]
-    this.#task.expect(tasks, (task) => parentsOf(task) ?? handedOn.get(task))
+    const tasks = handedOn.size === 0 ? all : [...new Set([...all, ...handedOn.keys()])]
+    this.#task.expect(tasks, (task) => this.#sources.parentsOf(task) ?? handedOn.get(task))
     return tasks
   }
 

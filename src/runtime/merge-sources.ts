@@ -16,6 +16,10 @@ export class MergeSources {
   readonly #options: MergeSourcesOptions
   readonly #before: readonly string[] | null
   #chained: readonly string[] = []
+  /** As they were last, and what follows from them: a merge asks often. */
+  #partitions: readonly SourcePartition[] = []
+  #ids: readonly string[] = []
+  #parents: ReadonlyMap<string, readonly string[]> = new Map()
 
   constructor(options: MergeSourcesOptions) {
     const { plan, place } = options
@@ -25,18 +29,29 @@ export class MergeSources {
 
   /** As the source, or the plan, has them now. */
   get present(): readonly string[] {
-    return this.#before ?? this.#options.partitions().map(({ id }) => id)
+    if (this.#before !== null) return this.#before
+    this.#look()
+    return this.#ids
   }
 
   get all(): readonly string[] {
-    return this.#chained.length === 0 ? this.present : [...new Set([...this.present, ...this.#chained])]
+    const { present } = this
+    return this.#chained.length === 0 ? present : [...new Set([...present, ...this.#chained])]
   }
 
-  /** Of a partition that is there now: those that it follows. */
-  get parentsOf(): (task: string) => readonly string[] | undefined {
-    if (this.#before !== null) return () => undefined
-    const parents = new Map(this.#options.partitions().map((partition) => [partition.id, partition.parents]))
-    return (task) => parents.get(task)
+  /** Those that a partition follows, which is there now. */
+  parentsOf(task: string): readonly string[] | undefined {
+    return this.#parents.get(task)
+  }
+
+  #look(): void {
+    const partitions = this.#options.partitions()
+    if (partitions === this.#partitions) return
+    this.#partitions = partitions
+    this.#ids = partitions.map(({ id }) => id)
+    const parents = new Map<string, readonly string[]>()
+    for (const partition of partitions) if (partition.parents) parents.set(partition.id, partition.parents)
+    this.#parents = parents
   }
 
   /** Once, at the start: whoever comes later is among those that are there then. */

@@ -45,6 +45,9 @@ export interface SimPlace {
   readonly log: Log
 }
 
+/** What a member by leases asks the source now and then. */
+export const LEASING = 'partitions to lease'
+
 /** The users' own consumer group. */
 const USERS = 'users'
 const FETCH_WAIT_MS = 100
@@ -148,7 +151,7 @@ export class SimKafka {
     const entropy = new SimEntropy(`${process.name}l`, new Prng(this.#leaseSeed ^ number))
     const membership = new LeaseMembership({
       source: {
-        partitions: () => process.call('read', 'partitions to lease', () => this.#listed),
+        partitions: () => process.call('read', LEASING, () => this.#listed),
         partition: (id) => {
           const found = this.#recording.partitions.find((partition) => partition.id === id)
           return found === undefined ? null : listed(found)

@@ -8,7 +8,7 @@ import { randomFlush, randomWeather } from './random-weather.ts'
 import { DENIED, type SimProcess, SimScheduler } from './scheduler.ts'
 import type { DisturbanceCounts, Weather } from './weather.ts'
 import { SimClock, SimEntropy } from './sim-clock.ts'
-import { SimKafka, type SimKafkaOptions } from './sim-kafka.ts'
+import { LEASING, SimKafka, type SimKafkaOptions } from './sim-kafka.ts'
 import { type SimRecording, SimRegistry, SimSource } from './sim-source.ts'
 import { SimObjects, SimStore } from './sim-store.ts'
 
@@ -237,11 +237,12 @@ class Simulation {
     let summary: RunSummary | null = null
     try {
       summary = await this.#options.run(this.#options.spec, bindings)
-      // A stop does not wait for a read of a source that may be silent for hours.
+      // A stop does not wait for a read of a source that may be silent for hours, and a goodbye not for a list.
       const stopped = summary.outcome === 'stopped'
       const pending = scheduler
         .pendingOf(process)
-        .filter((label) => !label.startsWith('show ') && (!stopped || !label.startsWith('read ')))
+        .filter((label) => !label.startsWith('show ') && label !== LEASING)
+        .filter((label) => !stopped || !label.startsWith('read '))
       // A loser may leave uploads behind: their names are its own.
       if (pending.length > 0 && summary.outcome !== 'lost')
         this.#fail(`${process.name} ended (${summary.outcome}) before: ${pending.join('; ')}`)
