@@ -2,12 +2,13 @@ import { describe, expect, it } from 'vitest'
 import { PipelineError } from '../../src/errors.ts'
 import { LEASE_TIMES, LeaseMembership } from '../../src/leases/lease-membership.ts'
 import { encodeLease, LeaseKeys } from '../../src/leases/lease-objects.ts'
-import { FAIR, LeaseWorld, PREFIX, type SimMember, type StartOptions } from './lease-world.ts'
+import { type LeaseProcess, PREFIX, type StartOptions } from './lease-process.ts'
+import { FAIR, LeaseWorld } from './lease-world.ts'
 
 const SECOND = 1_000
 const { heartbeatMs, ttlMs } = LEASE_TIMES
 
-const tasksOf = (process: SimMember): string[] => [...process.running].sort()
+const tasksOf = (process: LeaseProcess): string[] => [...process.running].sort()
 
 /** Processes that share 11 shards and a merge task, and have come to rest. */
 async function settled(processes: readonly StartOptions[], shards = 11): Promise<LeaseWorld> {
@@ -60,7 +61,7 @@ describe('leases', () => {
 
   it('let the others have what a process gives back, at their next heartbeat', async () => {
     const world = await settled([{}, {}, {}])
-    const [leaver, ...others] = world.alive as [SimMember, ...SimMember[]]
+    const [leaver, ...others] = world.alive as [LeaseProcess, ...LeaseProcess[]]
     const kept = others.map(tasksOf)
     leaver.leave()
     await world.pass(heartbeatMs + SECOND)
@@ -74,7 +75,7 @@ describe('leases', () => {
 
   it('let the others have what a dead process had, when its time to live is over', async () => {
     const world = await settled([{}, {}, {}])
-    const [dead, ...others] = world.alive as [SimMember, ...SimMember[]]
+    const [dead, ...others] = world.alive as [LeaseProcess, ...LeaseProcess[]]
     dead.crash()
     await world.pass(ttlMs - heartbeatMs - SECOND)
     expect(others.map(({ running }) => running.size)).toEqual([4, 4])
@@ -85,7 +86,7 @@ describe('leases', () => {
 
   it('tell a process that has slept for too long that it is out, and let it in again', async () => {
     const world = await settled([{}, {}])
-    const [sleeper, other] = world.alive as [SimMember, SimMember]
+    const [sleeper, other] = world.alive as [LeaseProcess, LeaseProcess]
     sleeper.sleep(45 * SECOND)
     await world.pass(44 * SECOND)
     expect(tasksOf(other)).toEqual(world.due)
@@ -136,7 +137,7 @@ describe('leases', () => {
 
   it('give a process that is started again under its name its tasks at once, and interrupt nobody', async () => {
     const world = await settled([{ name: 'a' }, { name: 'b' }, { name: 'c' }])
-    const [, killed] = world.alive as [SimMember, SimMember, SimMember]
+    const [, killed] = world.alive as [LeaseProcess, LeaseProcess, LeaseProcess]
     const before = world.processes.map(({ revocations }) => revocations)
     const had = tasksOf(killed)
     killed.crash()
@@ -151,7 +152,7 @@ describe('leases', () => {
 
   it('let two processes that were given one name by mistake both work, and say so', async () => {
     const world = await settled([{ name: 'a' }])
-    const [first] = world.alive as [SimMember]
+    const [first] = world.alive as [LeaseProcess]
     world.start({ name: 'a' })
     await world.pass(60 * SECOND)
     expect(world.problems()).toEqual([])
@@ -197,7 +198,7 @@ describe('leases', () => {
 
   it('give a task that was asked for by one that died meanwhile to somebody who lives', async () => {
     const world = await settled([{}], 3)
-    const [owner] = world.alive as [SimMember]
+    const [owner] = world.alive as [LeaseProcess]
     owner.letGoMs = 25 * SECOND
     const asker = world.start()
     await world.pass(heartbeatMs + SECOND)
@@ -211,7 +212,7 @@ describe('leases', () => {
     const world = await settled([{}], 3)
     world.start({ mergeTasks: ['merge-0', 'merge2-0'] })
     await world.pass(60 * SECOND)
-    const [old, other] = world.alive as [SimMember, SimMember]
+    const [old, other] = world.alive as [LeaseProcess, LeaseProcess]
     expect(tasksOf(other)).toContain('merge2-0')
     expect(tasksOf(old)).not.toContain('merge2-0')
     expect([...tasksOf(old), ...tasksOf(other)].sort()).toEqual([...world.due, 'merge2-0'].sort())
@@ -223,12 +224,12 @@ describe('leases', () => {
     const [old] = [world.start({}), world.start({ mergeTasks })]
     await world.pass(2 * ttlMs)
     const other = world.alive[1]!
-    expect([...tasksOf(old!), ...tasksOf(other)].sort()).toEqual([...mergeTasks, 's-000000000000'].sort())
+    expect([...tasksOf(old), ...tasksOf(other)].sort()).toEqual([...mergeTasks, 's-000000000000'].sort())
   })
 
   it('end the run where the store refuses', async () => {
     const world = await settled([{}, {}])
-    const [refused, other] = world.alive as [SimMember, SimMember]
+    const [refused, other] = world.alive as [LeaseProcess, LeaseProcess]
     refused.refusal = new PipelineError('STORE_FORBIDDEN', 'no rights')
     await world.pass(2 * heartbeatMs)
     expect(refused.failure).toBe(refused.refusal)

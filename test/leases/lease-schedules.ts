@@ -1,5 +1,6 @@
 import fc from 'fast-check'
-import { FAIR, LeaseWorld, type SimMember, type StoreWeather } from './lease-world.ts'
+import type { LeaseProcess } from './lease-process.ts'
+import { FAIR, LeaseWorld, type StoreWeather } from './lease-world.ts'
 
 /** What befalls the processes, and when. */
 export type Happening =
@@ -104,7 +105,8 @@ export async function play(schedule: Schedule): Promise<LeaseWorld> {
 }
 
 function happen(world: LeaseWorld, what: Happening): void {
-  const pick = (index: number): SimMember | undefined => world.alive[index % Math.max(1, world.alive.length)]
+  const pick = (index: number): LeaseProcess | undefined =>
+    world.alive[index % Math.max(1, world.alive.length)]
   switch (what.kind) {
     case 'start':
       if (world.alive.length >= ALIVE_MAX) return
