@@ -1,109 +1,47 @@
-import { randomBytes } from 'node:crypto'
 import tls from 'node:tls'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { fanOut, type FanOutTimes } from '../../../consumers/kinesis/fan-out.ts'
-import { FanOutConsumer } from '../../../consumers/kinesis/fan-out-consumer.ts'
-import type { ShardFacts, ShardStart } from '../../../src/kinesis/api.ts'
-import { KinesisClientApi } from '../../../src/kinesis/client.ts'
-import { KinesisCounts } from '../../../src/kinesis/counts.ts'
-import { systemClock, systemEntropy } from '../../../src/runtime/system.ts'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { systemClock } from '../../../src/runtime/system.ts'
 import { selfSigned } from '../../parts/certificate.ts'
 import type { SubscriptionFault } from '../../parts/fan-out-server.ts'
 import { type FanOutFront, startFanOutFront } from '../../parts/h2-front.ts'
-import { findKinesis, KINESIS_CREDENTIALS } from '../../parts/kinesis.ts'
-import { splitShard } from './reshard.ts'
-import { listLog, TestTarget } from './shard-target-kit.ts'
+import { findKinesis } from '../../parts/kinesis.ts'
+import { caughtUp, FRONT_TIMES, readValues, TIMES, WireKit } from './fan-out-kit.ts'
 
-const kinesis = await findKinesis()
-
-/** Of servers in a hurry. */
-const FRONT_TIMES = { subscriptionMs: 1_500, heldMs: 300, quietMs: 150, pollMs: 20 }
-const TIMES: Partial<FanOutTimes> = {
-  callGapMs: 20,
-  heldMs: 350,
-  silenceMs: 3_000,
-  regularMs: 700,
-  retryMsMin: 20,
-}
-
-interface Reading {
-  readonly target: TestTarget
-  readonly counts: KinesisCounts
-  readonly log: string[]
-  /** Resolves when the loop has ended. */
-  readonly done: Promise<void>
-}
-
-/** A stream of its own, what was put into it, and readers of it. */
-class WireKit {
-  readonly stream = `fan-out-${randomBytes(6).toString('hex')}`
-  readonly api: KinesisClientApi
-  /** Sequence numbers by shard, in order. */
-  readonly put = new Map<string, string[]>()
-  readonly #endpoint: string
-  #written = 0
-
-  constructor(endpoint: string) {
-    this.#endpoint = endpoint
-    this.api = this.#client()
-  }
-
-  async create(shards = 1): Promise<readonly ShardFacts[]> {
-    await this.api.createStream(this.stream, shards)
-    return await this.api.listShards(this.stream)
-  }
-
-  async write(count: number, bytes = 20): Promise<void> {
-    const entries = Array.from({ length: count }, () => ({
-      partitionKey: `key-${this.#written++}`,
-      data: randomBytes(bytes),
-    }))
-    for (const outcome of await this.api.putRecords(this.stream, entries)) {
-      if (outcome.kind === 'refused') throw new Error(outcome.message)
-      const { shardId, sequenceNumber } = outcome
-      this.put.set(shardId, [...(this.put.get(shardId) ?? []), sequenceNumber])
-    }
-  }
-
-  /** A reader with a client of its own, as another process has it. */
-  read(
-    shardId: string,
-    { times = TIMES, start }: { readonly times?: Partial<FanOutTimes>; readonly start?: ShardStart } = {},
-  ): Reading {
-    const counts = new KinesisCounts()
-    const log: string[] = []
-    const world = { clock: systemClock, entropy: systemEntropy, log: listLog(log) }
-    const api = this.#client()
-    const stream = (): ReturnType<typeof api.describeStream> => api.describeStream(this.stream)
-    const consumer = new FanOutConsumer({ ...world, api, stream, name: 'taxi' })
-    const target = new TestTarget({ stream: this.stream, shardId }, start)
-    const done = fanOut({ ...world, api, consumer, counts, times })(target)
-    onTestFinished(async () => {
-      target.stop()
-      await done
-    })
-    return { target, counts, log, done }
-  }
-
-  #client(): KinesisClientApi {
-    const world = { clock: systemClock, log: listLog([]) }
-    const options = { endpoint: this.#endpoint, region: 'us-east-1', credentials: KINESIS_CREDENTIALS }
-    const api = new KinesisClientApi(options, world)
-    onTestFinished(() => api.close())
-    return api
-  }
-}
-
-/** Until the reader has as many records as were put, or has been told of an end. */
-async function caughtUp({ target }: Reading, put: readonly string[] | undefined): Promise<void> {
-  await target.until(() => target.sequenceNumbers.length >= (put?.length ?? 0) || target.failure !== null)
-}
-
+const part = await findKinesis()
+const standIn = part.kind === 'ready' ? part.endpoint : ''
 const FIRST = 'shardId-000000000000'
 
-describe.skipIf(kinesis.kind === 'missing')('fan-out over HTTP/1.1, by kinesis-local itself', () => {
+/** Given a stream that is split and merged while it is read by fan-out, then each record comes once, and those of a key in their order. */
+async function readsThroughReshards(endpoint: string): Promise<void> {
+  const kit = new WireKit(standIn, endpoint)
+  await kit.create(2)
+  const written: string[] = []
+  const write = async (): Promise<void> => {
+    const values = Array.from({ length: 30 }, (_, i) => `key-${i % 6}:${written.length + i}`)
+    written.push(...values)
+    const entries = values.map((value) => ({ partitionKey: value.split(':')[0]!, data: Buffer.from(value) }))
+    await kit.api.putRecords(kit.stream, entries)
+  }
+  const source = kit.source()
+  let isWritten = false
+  const reading = readValues(source, () => (isWritten ? written.length : Number.POSITIVE_INFINITY))
+  await write()
+  await kit.shards.split(kit.stream, FIRST)
+  await write()
+  await kit.shards.merge(kit.stream, 'shardId-000000000003', 'shardId-000000000001')
+  await write()
+  isWritten = true
+  const values = await reading
+  await source.close()
+  const ofKey = (key: number, all: readonly string[]): readonly string[] =>
+    all.filter((value) => value.startsWith(`key-${key}:`))
+  for (let key = 0; key < 6; key++) expect(ofKey(key, values)).toEqual(ofKey(key, written))
+  expect(values).toHaveLength(written.length)
+}
+
+describe.skipIf(part.kind === 'missing')('fan-out over HTTP/1.1, by kinesis-local itself', () => {
   it('gives what was put, shard by shard, and what follows', async () => {
-    const kit = new WireKit(kinesis.kind === 'ready' ? kinesis.endpoint : '')
+    const kit = new WireKit(standIn)
     const shards = await kit.create(2)
     await kit.write(40)
     const readings = shards.map(({ shardId }) => kit.read(shardId, { times: {} }))
@@ -115,8 +53,12 @@ describe.skipIf(kinesis.kind === 'missing')('fan-out over HTTP/1.1, by kinesis-l
     }
   })
 
+  it('is read through a split and a merge, though its subscriptions do not end with shards', async () => {
+    await readsThroughReshards(standIn)
+  })
+
   it('takes turns with another reader of the same shard, and gives each record once', async () => {
-    const kit = new WireKit(kinesis.kind === 'ready' ? kinesis.endpoint : '')
+    const kit = new WireKit(standIn)
     await kit.create()
     await kit.write(10)
     const former = kit.read(FIRST, { times: {} })
@@ -131,15 +73,14 @@ describe.skipIf(kinesis.kind === 'missing')('fan-out over HTTP/1.1, by kinesis-l
   })
 })
 
-describe.skipIf(kinesis.kind === 'missing')('fan-out over HTTP/2', () => {
+describe.skipIf(part.kind === 'missing')('fan-out over HTTP/2', () => {
   const certificate = selfSigned('kinesis')
   const authorities = tls.getCACertificates('default')
   let front: FanOutFront
 
   beforeAll(async () => {
     tls.setDefaultCACertificates([...authorities, certificate.cert])
-    const target = kinesis.kind === 'ready' ? kinesis.endpoint : ''
-    front = await startFanOutFront(target, { certificate, times: FRONT_TIMES })
+    front = await startFanOutFront(standIn, { certificate, times: FRONT_TIMES })
   })
   afterAll(async () => {
     tls.setDefaultCACertificates(authorities)
@@ -153,7 +94,7 @@ describe.skipIf(kinesis.kind === 'missing')('fan-out over HTTP/2', () => {
   }
 
   it('gives each record once across subscriptions that end by themselves', async () => {
-    const kit = new WireKit(front.endpoint)
+    const kit = new WireKit(standIn, front.endpoint)
     await kit.create()
     plan()
     const before = front.seen.length
@@ -171,7 +112,7 @@ describe.skipIf(kinesis.kind === 'missing')('fan-out over HTTP/2', () => {
   })
 
   it('goes on where no record has come, from the place of the last event', async () => {
-    const kit = new WireKit(front.endpoint)
+    const kit = new WireKit(standIn, front.endpoint)
     await kit.create()
     plan()
     const before = front.seen.length
@@ -188,7 +129,7 @@ describe.skipIf(kinesis.kind === 'missing')('fan-out over HTTP/2', () => {
   })
 
   it('loses nothing, and gives nothing twice, when connections break off in the middle of an event', async () => {
-    const kit = new WireKit(front.endpoint)
+    const kit = new WireKit(standIn, front.endpoint)
     await kit.create()
     plan(
       { kind: 'cut', afterEvents: 0 },
@@ -212,7 +153,7 @@ describe.skipIf(kinesis.kind === 'missing')('fan-out over HTTP/2', () => {
   })
 
   it('goes on after errors that Kinesis sends as events, or answers with', async () => {
-    const kit = new WireKit(front.endpoint)
+    const kit = new WireKit(standIn, front.endpoint)
     await kit.create()
     plan(
       { kind: 'exception', afterEvents: 1, code: 'InternalFailureException' },
@@ -239,7 +180,7 @@ describe.skipIf(kinesis.kind === 'missing')('fan-out over HTTP/2', () => {
     ['KMSAccessDeniedException', 'KINESIS_FORBIDDEN'],
     ['AccessDeniedException', 'KINESIS_FORBIDDEN'],
   ])('ends with %s as %s: somebody has to do something', async (code, expected) => {
-    const kit = new WireKit(front.endpoint)
+    const kit = new WireKit(standIn, front.endpoint)
     await kit.create()
     await kit.write(1)
     plan(code.startsWith('KMS') ? { kind: 'exception', afterEvents: 1, code } : { kind: 'refused', code })
@@ -249,17 +190,13 @@ describe.skipIf(kinesis.kind === 'missing')('fan-out over HTTP/2', () => {
   })
 
   it('is told of a split, reads the parent to its end, and the children from their beginning', async () => {
-    const kit = new WireKit(front.endpoint)
+    const kit = new WireKit(standIn, front.endpoint)
     await kit.create()
     plan({ kind: 'cut', afterEvents: 1 })
     const parent = kit.read(FIRST)
     for (let i = 0; i < 10; i++) await kit.write(5)
-    const children = await splitShard(
-      kinesis.kind === 'ready' ? kinesis.endpoint : '',
-      kit.api,
-      kit.stream,
-      FIRST,
-    )
+    await kit.shards.split(kit.stream, FIRST)
+    const children = (await kit.api.listShards(kit.stream)).slice(1).map(({ shardId }) => shardId)
     for (let i = 0; i < 10; i++) await kit.write(5)
     await parent.done
     expect(parent.target.sequenceNumbers).toEqual(kit.put.get(FIRST))
@@ -272,8 +209,13 @@ describe.skipIf(kinesis.kind === 'missing')('fan-out over HTTP/2', () => {
     expect([...kit.put.values()].flat()).toHaveLength(100)
   })
 
+  it('is read through a split and a merge by a source', async () => {
+    plan()
+    await readsThroughReshards(front.endpoint)
+  })
+
   it('is taken over, and takes over, where two read with the same consumer: both get each record once', async () => {
-    const kit = new WireKit(front.endpoint)
+    const kit = new WireKit(standIn, front.endpoint)
     await kit.create()
     plan()
     const one = kit.read(FIRST)
@@ -289,7 +231,7 @@ describe.skipIf(kinesis.kind === 'missing')('fan-out over HTTP/2', () => {
   })
 
   it('holds the server back while its reader is full, and goes on when the subscription has ended meanwhile', async () => {
-    const kit = new WireKit(front.endpoint)
+    const kit = new WireKit(standIn, front.endpoint)
     await kit.create()
     plan()
     await kit.write(1)
@@ -307,7 +249,7 @@ describe.skipIf(kinesis.kind === 'missing')('fan-out over HTTP/2', () => {
   })
 
   it('lets the subscription go when nobody reads any more', async () => {
-    const kit = new WireKit(front.endpoint)
+    const kit = new WireKit(standIn, front.endpoint)
     await kit.create()
     plan()
     await kit.write(1)
