@@ -149,21 +149,25 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'parentsFirst',
     story: 'a shard is read before what came before it, with the watermark and the keys of a moment',
+    firstSeed: 18,
     shards: true,
   },
   {
     rule: 'inheritWatermark',
     story: 'rows of a shard that follows another are on time again that were late',
+    firstSeed: 104,
     shards: true,
   },
   {
     rule: 'inheritKeys',
     story: 'a record that was sent twice is kept twice, because its shard was split in between',
+    firstSeed: 18,
     shards: true,
   },
   {
     rule: 'parentHoldsWatermark',
     story: 'windows close between the end of a shard and the first word of those that follow it',
+    firstSeed: 18,
     shards: true,
   },
   {

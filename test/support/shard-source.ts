@@ -40,7 +40,7 @@ export function shardSource(
     description: 'shards of a test',
     isBacklog: false,
     async partitions() {
-      const numbers = new Set([...lines.flatMap(([child, of]) => [Number(child), ...of])])
+      const numbers = new Set(lines.flatMap(([child, of]) => [Number(child), ...of]))
       for (const { partition } of await inner.partitions()) numbers.add(partition)
       const listed = [...numbers].filter((shard) => !unlisted.includes(shard)).toSorted((a, b) => a - b)
       return listed.map((shard) => partitionOf(idOf(shard))!)
