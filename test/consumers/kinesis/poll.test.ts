@@ -169,7 +169,7 @@ describe('a shard that is polled', () => {
     const shard = poll({ api, clock, place: PLACE })
     await clock.advance(60_000)
     const waits = gaps(api.callsOf('getRecords').map(({ atMs }) => atMs))
-    expect(waits.slice(0, 4)).toEqual([200, 300, 600, 1_200])
+    expect(waits.slice(0, 4)).toEqual([210, 300, 600, 1_200])
     expect(waits.at(-1)).toBe(7_500)
     shard.stop()
   })
