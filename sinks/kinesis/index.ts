@@ -6,6 +6,7 @@ import { RowContent } from './row-content.ts'
 import { resolveStreamOptions, type StreamOptions } from './stream-options.ts'
 
 export type { AwsCredentials, KinesisOptions } from '../../src/kinesis/options.ts'
+export type { StreamLetter } from './letter-content.ts'
 export type { CreateStreams, StreamOptions } from './stream-options.ts'
 
 export interface KinesisStreamsOptions extends StreamOptions {

@@ -8,6 +8,7 @@ import type { Outbox, OutboxTask, SourceWorld, TopicEncoder, TopicShape } from '
 import type { StreamContent } from './content.ts'
 import { KinesisOutboxTask } from './kinesis-outbox-task.ts'
 import { openStreams } from './open-streams.ts'
+import { PutReport } from './put-report.ts'
 import type { ResolvedStreamOptions } from './stream-options.ts'
 
 export interface KinesisOutboxOptions extends ResolvedStreamOptions {
@@ -24,12 +25,14 @@ export class KinesisOutbox implements Outbox {
   readonly #options: KinesisOutboxOptions
   readonly #api: KinesisApi
   readonly #counts = new KinesisCounts()
+  readonly #report: PutReport
   #messageBytesMax = 0
   #clusterId: string | null = null
 
   constructor(options: KinesisOutboxOptions, api?: KinesisApi) {
     this.#options = options
     this.#api = api ?? new KinesisClientApi(options.kinesis, options.world, this.#counts)
+    this.#report = new PutReport(this.#counts, this.#api.description, options.world)
   }
 
   get description(): string {
@@ -60,13 +63,12 @@ export class KinesisOutbox implements Outbox {
 
   claim(): Promise<OutboxTask> {
     const { world, content } = this.#options
-    return Promise.resolve(new KinesisOutboxTask({ api: this.#api, counts: this.#counts, world, content }))
+    const [api, counts, report] = [this.#api, this.#counts, this.#report]
+    return Promise.resolve(new KinesisOutboxTask({ api, counts, report, world, content }))
   }
 
   close(): Promise<void> {
-    const counts = this.#counts.toJSON()
-    if (Object.keys(counts).length > 0)
-      this.#options.world.log.info({ kinesis: this.description, ...counts }, 'wrote to Kinesis')
+    this.#report.say()
     this.#api.close()
     return Promise.resolve()
   }

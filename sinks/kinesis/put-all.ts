@@ -3,15 +3,18 @@ import type { KinesisApi, PutOutcome } from '../../src/kinesis/api.ts'
 import type { KinesisCounts } from '../../src/kinesis/counts.ts'
 import type { SourceWorld } from '../../src/ports.ts'
 import type { PutQueue } from './put-queue.ts'
+import type { PutReport } from './put-report.ts'
 
 export interface PutWorld {
   readonly api: KinesisApi
   readonly counts: KinesisCounts
+  readonly report: PutReport
   readonly world: Pick<SourceWorld, 'clock' | 'entropy' | 'log'>
 }
 
 const PAUSE_MS_MIN = 50
-const PAUSE_MS_MAX = 2_000
+/** After a second a shard takes as much as it takes in a second; to wait for longer would waste that. */
+const PAUSE_MS_MAX = 1_000
 /** So long nothing at all is stored: then the caller is told, who tells the user, and comes back. */
 const STANDSTILL_MS_MAX = 10_000
 const THROTTLED = /Throughput|Throttling|LimitExceeded/
@@ -23,19 +26,20 @@ const THROTTLED = /Throughput|Throttling|LimitExceeded/
 export async function putAll(
   stream: string,
   queue: PutQueue,
-  { api, counts, world }: PutWorld,
+  { api, counts, report, world }: PutWorld,
 ): Promise<void> {
   const { clock, entropy } = world
   let pauseMs = PAUSE_MS_MIN
   let progressMs = clock.nowMs()
   while (queue.left > 0) {
     const before = queue.left
-    const failure = await putNext(stream, queue, api, counts)
-    if (queue.left < before) {
-      pauseMs = PAUSE_MS_MIN
-      progressMs = clock.nowMs()
-    }
+    const { asked, failure } = await putNext(stream, queue, api, counts)
+    const stored = before - queue.left
+    if (stored > 0) progressMs = clock.nowMs()
+    // A shard that takes a few of many is full.
+    if (stored * 2 > asked) pauseMs = PAUSE_MS_MIN
     if (failure === null) continue
+    report.counted()
     if (!failure.retryable || clock.nowMs() - progressMs >= STANDSTILL_MS_MAX) throw failure
     world.log.debug({ stream, left: queue.left, error: failure.message }, 'puts records again')
     await clock.sleep(pauseMs * (0.5 + entropy.random()))
@@ -43,14 +47,20 @@ export async function putAll(
   }
 }
 
-/** Null where all of the request is stored. */
+interface Put {
+  readonly asked: number
+  /** Null where all of the request is stored. */
+  readonly failure: PipelineError | null
+}
+
 async function putNext(
   stream: string,
   queue: PutQueue,
   api: KinesisApi,
   counts: KinesisCounts,
-): Promise<PipelineError | null> {
+): Promise<Put> {
   const batch = queue.next()
+  const asked = batch.entries.length
   let outcomes: readonly PutOutcome[]
   try {
     outcomes = await api.putRecords(stream, batch.entries)
@@ -58,17 +68,17 @@ async function putNext(
     if (!(error instanceof PipelineError)) throw error
     countFailure(error, counts)
     // Some of them may be stored, or all. They are put again all the same: their ids tell.
-    return error
+    return { asked, failure: error }
   }
   const refused = queue.settle(batch, outcomes)
   const [first] = refused
-  if (first === undefined) return null
+  if (first === undefined) return { asked, failure: null }
   const throttled = refused.filter(({ code }) => THROTTLED.test(code)).length
   if (throttled > 0) counts.add('throttled', throttled)
   if (throttled < refused.length) counts.add('lostConnections', refused.length - throttled)
-  return new PipelineError(
+  const failure = new PipelineError(
     throttled > 0 ? 'KINESIS_THROTTLED' : 'KINESIS_UNAVAILABLE',
-    `stream ${stream} has refused ${refused.length} of ${batch.entries.length} records: ${first.code} (${first.message})`,
+    `stream ${stream} has refused ${refused.length} of ${asked} records: ${first.code} (${first.message})`,
     {
       retryable: true,
       advice:
@@ -77,6 +87,7 @@ async function putNext(
           : 'Kinesis has a failure: they are put again.',
     },
   )
+  return { asked, failure }
 }
 
 /** The client counts credentials by itself. */
