@@ -48,6 +48,8 @@ export interface LeaseMembershipOptions {
   readonly world: { readonly clock: Clock; readonly entropy: Entropy; readonly log: Log }
 }
 
+/** Timers do not wait for longer than 24 days, and nobody wants to wait for longer than this. */
+const TIME_MS_MAX = 3_600_000
 const RETRY_MS_MIN = 100
 const RETRY_MS_MAX = 2_000
 /** A goodbye is a courtesy: without it the others wait for the time to live. */
@@ -258,8 +260,10 @@ function isRetryable(error: unknown): boolean {
 
 function checkTimes(times: LeaseTimes): void {
   for (const [name, value] of Object.entries(times)) {
-    if (Number.isFinite(value) && value > 0) continue
-    throw new PipelineError('OPTION_INVALID', `leases.${name} is ${value}; it must be more than 0`)
+    if (value > 0 && value <= TIME_MS_MAX) continue
+    throw new PipelineError('OPTION_INVALID', `leases.${name} is ${value}`, {
+      advice: `In milliseconds, more than 0 and at most ${TIME_MS_MAX}, an hour.`,
+    })
   }
   const { heartbeatMs, ttlMs } = times
   if (heartbeatMs * 3 <= ttlMs) return

@@ -131,7 +131,7 @@ function isTexts(value: unknown): value is readonly string[] {
 function unreadable(key: string): PipelineError {
   return new PipelineError('LEASES_UNREADABLE', `${key} is no lease that this version can read.`, {
     advice:
-      'Another version of Millrace, or another program, writes there. Stop all processes of the pipeline, then start those of one version. Leases hold nothing that is not found again: they may be deleted while nothing runs.',
+      'Another version of Millrace, or another program, writes there. Stop all processes of the pipeline, then start those of one version. What lies below members/, tasks/ and ended/ is found again: it may be deleted while nothing runs.',
   })
 }
 

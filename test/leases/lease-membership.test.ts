@@ -303,7 +303,8 @@ describe('leases', () => {
         world: { clock, entropy: { nonce: () => 'a', random: () => 0 }, log: {} as never },
       })
     expect(make({ heartbeatMs: 10_000 })).toThrow(/more than a third of leases.ttlMs/)
-    expect(make({ releaseMs: 0 })).toThrow(/must be more than 0/)
+    expect(make({ releaseMs: 0 })).toThrow('leases.releaseMs is 0')
+    expect(make({ ttlMs: Infinity })).toThrow('leases.ttlMs is Infinity')
   })
 
   it('refuse leases of a version that cannot be read', async () => {
