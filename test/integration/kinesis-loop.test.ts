@@ -10,7 +10,7 @@ import {
   type KinesisClient,
 } from '@aws-sdk/client-kinesis'
 import { PutObjectCommand } from '@aws-sdk/client-s3'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { confluentRegistry } from '../../consumers/registry/index.ts'
 import { readTable } from '../../sinks/delta/read-table.ts'
 import { s3 } from '../../sinks/s3/index.ts'
@@ -33,8 +33,8 @@ import {
 import { kinesisClient, merge, split, STREAM, StreamFeed } from './kinesis-loop/feed.ts'
 import { away, pause, Workers } from './loop-workers.ts'
 
-/** How long the processes and servers are disturbed: three minutes with MILLRACE_LOOP_SECONDS=180. */
-const SECONDS = Number(process.env['MILLRACE_LOOP_SECONDS'] ?? 30)
+/** How long the processes and servers are disturbed, each way of reading: three minutes with MILLRACE_LOOP_SECONDS=180. */
+const SECONDS = Number(process.env['MILLRACE_LOOP_SECONDS'] ?? 20)
 const SEED = Number(process.env['MILLRACE_LOOP_SEED'] ?? Date.now() % 1_000_000)
 /** What the stand-in takes of small records, beside everything else on two cores. */
 const EVENTS_PER_SECOND = 200
@@ -60,7 +60,13 @@ beforeAll(async () => {
   const readers = await findPython()
   if (readers.kind === 'missing') missing = readers.reason
   else python = readers.executable
-  if (missing !== null) return
+}, 300_000)
+
+beforeEach(async ({ skip }) => {
+  if (missing !== null) {
+    skip(missing)
+    return
+  }
   ;[kinesis, registry, store] = await Promise.all([startKinesis(), startRegistry(), startS3()])
   bucket = await freshBucket(store)
   // The server forgets a bucket that is empty when it is killed.
@@ -76,13 +82,14 @@ beforeAll(async () => {
     await client.send(new CreateStreamCommand({ StreamName: name, ShardCount: shards }))
     await active(name)
   }
-}, 300_000)
+}, 120_000)
 
-afterAll(async () => {
+afterEach(async () => {
   client?.destroy()
   await Promise.all([kinesis?.dispose(), registry?.dispose(), store?.dispose()])
-  rmSync(scratch, { recursive: true, force: true })
 })
+
+afterAll(() => rmSync(scratch, { recursive: true, force: true }))
 
 /**
  * Given numbered events in 4 shards, every second request of them as aggregates of another implementation, some of them corrupt, without a name, or twice,
@@ -90,56 +97,60 @@ afterAll(async () => {
  * come back,
  * then each event is once in bronze and silver, in the order of its key, each window is right, each dead letter is once in the lake, and each result is in its stream, known by its id.
  */
-it(`loses nothing and repeats nothing in ${SECONDS} s of disturbance and two reshards`, {
-  timeout: (SECONDS + 400) * 1000,
-}, async ({ skip }) => {
-  if (missing !== null) {
-    skip(missing)
-    return
-  }
-  console.log(`MILLRACE_LOOP_SEED=${SEED}`)
-  const random = new Prng(SEED)
-  const workers = new Workers({
-    random: random.fork(),
-    script: fileURLToPath(new URL('./kinesis-loop/worker.ts', import.meta.url)),
-    scratch,
-    max: WORKERS_MAX,
-    env: {
-      LOOP_KINESIS: kinesis.endpoint,
-      LOOP_REGISTRY: registry.url,
-      LOOP_BUCKET: bucket,
-      AWS_ENDPOINT_URL_S3: store.endpoint,
-      AWS_REGION: store.region,
-      AWS_ACCESS_KEY_ID: store.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: store.secretAccessKey,
-    },
-    mayEndWith: MAY_END_WITH,
-  })
-  try {
-    workers.start()
-    const schemaId = await confluentRegistry({ url: registry.url }).register(
-      `${STREAM}-value`,
-      JSON.stringify(EVENT_SCHEMA),
-    )
-    const feed = new StreamFeed(client, schemaId)
-    const until = performance.now() + SECONDS * 1000
-    await Promise.all([
-      feed.run(SECONDS * EVENTS_PER_SECOND, EVENTS_PER_SECOND),
-      workers.disturbUntil(until, random.fork()),
-      reshard(random.fork()),
-      disturbServers(random.fork(), until),
-    ])
-    await workers.calm()
-    await workers.settled(QUIET_SECONDS_MAX, () => openWork(feed).catch(String))
-    await workers.stopAll()
-    await verify(feed)
-  } catch (error) {
-    console.log(workers.logs())
-    throw error
-  } finally {
-    workers.killAll()
-  }
-})
+it.each([
+  ['polling', ''],
+  ['enhanced fan-out', 'loop'],
+])(
+  `loses nothing and repeats nothing in ${SECONDS} s of disturbance and two reshards, by %s`,
+  {
+    timeout: (SECONDS + 400) * 1000,
+  },
+  async (way, consumer) => {
+    console.log(`MILLRACE_LOOP_SEED=${SEED}, by ${way}`)
+    const random = new Prng(SEED)
+    const workers = new Workers({
+      random: random.fork(),
+      script: fileURLToPath(new URL('./kinesis-loop/worker.ts', import.meta.url)),
+      scratch: mkdtempSync(join(scratch, 'logs-')),
+      max: WORKERS_MAX,
+      env: {
+        LOOP_KINESIS: kinesis.endpoint,
+        LOOP_FAN_OUT: consumer,
+        LOOP_REGISTRY: registry.url,
+        LOOP_BUCKET: bucket,
+        AWS_ENDPOINT_URL_S3: store.endpoint,
+        AWS_REGION: store.region,
+        AWS_ACCESS_KEY_ID: store.accessKeyId,
+        AWS_SECRET_ACCESS_KEY: store.secretAccessKey,
+      },
+      mayEndWith: MAY_END_WITH,
+    })
+    try {
+      workers.start()
+      const schemaId = await confluentRegistry({ url: registry.url }).register(
+        `${STREAM}-value`,
+        JSON.stringify(EVENT_SCHEMA),
+      )
+      const feed = new StreamFeed(client, schemaId)
+      const until = performance.now() + SECONDS * 1000
+      await Promise.all([
+        feed.run(SECONDS * EVENTS_PER_SECOND, EVENTS_PER_SECOND),
+        workers.disturbUntil(until, random.fork()),
+        reshard(random.fork()),
+        disturbServers(random.fork(), until),
+      ])
+      await workers.calm()
+      await workers.settled(QUIET_SECONDS_MAX, () => openWork(feed).catch(String))
+      await workers.stopAll()
+      await verify(feed)
+    } catch (error) {
+      console.log(workers.logs())
+      throw error
+    } finally {
+      workers.killAll()
+    }
+  },
+)
 
 /** A split at a third of the time, a merge at two thirds. */
 async function reshard(random: Prng): Promise<void> {
