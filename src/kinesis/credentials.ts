@@ -5,6 +5,10 @@ import type { AwsCredentials, KinesisOptions } from './options.ts'
 /** The SDK's own provider, which remembers what it got: those that have an end are renewed five minutes before it. */
 export type CredentialsProvider = (options?: { readonly forceRefresh?: boolean }) => Promise<AwsCredentials>
 
+type WallClock = Pick<Clock, 'nowMs'>
+/** Of who opens a connection before there is a world to take a clock from. */
+const WALL_CLOCK: WallClock = { nowMs: () => Date.now() }
+
 /** A function is asked no more often, unless Kinesis has refused what it gave: the SDK asks before each request while the end is near. */
 const ASK_EVERY_MS = 10_000
 /** The requests of a hundred shards that are refused again and again are one reason to ask. */
@@ -12,8 +16,8 @@ const RENEW_EVERY_MS = 1_000
 
 /** What the SDK takes as `credentials`: it asks a function again before what it gave ends. Null: its own chain. */
 export function credentialsFor(
-  { credentials }: KinesisOptions,
-  clock: Clock,
+  { credentials }: Pick<KinesisOptions, 'credentials'>,
+  clock: WallClock = WALL_CLOCK,
 ): AwsCredentials | CredentialsProvider | null {
   if (typeof credentials !== 'function') return credentials ?? null
   let last: { readonly given: AwsCredentials; readonly untilMs: number } | null = null
@@ -43,14 +47,18 @@ function checked(credentials: AwsCredentials): AwsCredentials {
 /** Credentials that somebody refused, and those that come in their place. */
 export class Renewal {
   readonly #provider: CredentialsProvider
-  readonly #clock: Clock
+  readonly #clock: WallClock
   /** A function can always give others. */
   readonly #isFunction: boolean
   /** Requests that are refused together ask together. */
   #renewing: Promise<AwsCredentials> | null = null
   #renewedMs = Number.NEGATIVE_INFINITY
 
-  constructor(provider: CredentialsProvider, { credentials }: KinesisOptions, clock: Clock) {
+  constructor(
+    provider: CredentialsProvider,
+    { credentials }: Pick<KinesisOptions, 'credentials'>,
+    clock: WallClock = WALL_CLOCK,
+  ) {
     this.#provider = provider
     this.#clock = clock
     this.#isFunction = typeof credentials === 'function'
