@@ -92,7 +92,8 @@ export class LeaseMember {
     const body = { name, ttlMs: times.ttlMs, startedMs: clock.nowMs(), supersedes }
     this.#heartbeat = new Heartbeat({ id, body, store, keys, times, clock, log })
     await this.#heartbeat.start()
-    log.info({ member: id, ...(name === null ? {} : { name }), supersedes }, 'joined those who share leases')
+    const fields = { member: id, ...(name === null ? {} : { name }) }
+    log.info(supersedes.length === 0 ? fields : { ...fields, supersedes }, 'shares tasks by leases')
   }
 
   /** Until the tenure ends. Throws what no retry can mend. */
