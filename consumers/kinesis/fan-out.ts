@@ -178,7 +178,7 @@ class Subscriber {
   }: SubscriptionEvent): Promise<void> {
     const records = this.#unread(event.records)
     let { children } = event
-    if (children?.length === 0) await this.#end.confirm()
+    if (children?.length === 0 && !(await this.#end.isConfirmed())) children = null
     const place = continuationSequenceNumber ?? this.#continuation
     const isQuiet = children === null && records.length === 0 && (millisBehindLatest ?? 0) === 0
     if (isQuiet) children = await this.#end.ofQuiet(this.#start(this.#useful(place)))

@@ -14,7 +14,7 @@ export interface ShardEndOptions {
 const ASK_MS = 5_000
 const STILL_LISTED_MAX = 10
 
-/** Finds out whether a shard has ended where a subscription says so in a strange way, or not at all. Throws KINESIS_UNAVAILABLE where it is not known yet. */
+/** Finds out whether a shard has ended where a subscription says so in a strange way, or not at all. */
 export class ShardEnd {
   readonly #options: ShardEndOptions
   readonly #place: ShardPlace
@@ -27,11 +27,10 @@ export class ShardEnd {
     this.#place = place
   }
 
-  /** An end without children is strange enough to ask again: a shard that is called ended is never read again. */
-  async confirm(): Promise<void> {
-    const { stream, shardId } = this.#place
-    if ((await this.#shards()).find((shard) => shard.shardId === shardId)?.isClosed !== false) return
-    throw unavailable(`an event says that ${shardId} of stream ${stream} has ended, and the shard is open`)
+  /** An end without children is strange enough to ask the list: a shard that is called ended is never read again. */
+  async isConfirmed(): Promise<boolean> {
+    const { shardId } = this.#place
+    return (await this.#shards()).find((shard) => shard.shardId === shardId)?.isClosed !== false
   }
 
   /**
@@ -59,7 +58,7 @@ export class ShardEnd {
 
   /**
    * Kinesis does not know the shard. It goes when its last record has expired, and has ended then for whoever reads it; whether something was lost to its reader is for the
-   * reader to judge. The children; throws `fault` where the shard stays in the list.
+   * reader to judge. The children. Throws KINESIS_UNAVAILABLE while the shard is listed, and `fault` where it stays in the list.
    */
   async ofMissing(fault: PipelineError): Promise<readonly string[]> {
     const { stream, shardId } = this.#place

@@ -10,7 +10,6 @@ import type {
   ShardPlace,
   ShardStart,
   StreamFacts,
-  WireRecord,
 } from './api.ts'
 import { ConsumerRegistration, streamOf } from './consumer-registration.ts'
 import type { KinesisCounts } from './counts.ts'
@@ -29,10 +28,10 @@ import {
   PutRecordsCommand,
   type Shard,
   type StreamDescriptionSummary,
-  type _Record as SdkRecord,
 } from './sdk.ts'
 import { openSubscription, type SubscriptionEvent } from './subscription.ts'
 import { Waiting } from './waiting.ts'
+import { wireRecord } from './wire-record.ts'
 
 const HOUR_MS = 3_600_000
 const KIBIBYTE = 1024
@@ -212,21 +211,6 @@ function shardFacts(shard: Shard): ShardFacts {
     hashKeyEnd: HashKeyRange?.EndingHashKey ?? '0',
   }
 }
-
-function wireRecord(record: SdkRecord): WireRecord {
-  const { SequenceNumber, ApproximateArrivalTimestamp, PartitionKey, Data } = record
-  if (SequenceNumber === undefined || ApproximateArrivalTimestamp === undefined) {
-    throw new StrangeAnswer('a record without sequence number or time of arrival')
-  }
-  return {
-    sequenceNumber: SequenceNumber,
-    arrivalMs: ApproximateArrivalTimestamp.getTime(),
-    partitionKey: PartitionKey ?? '',
-    data: Data ?? NO_BYTES,
-  }
-}
-
-const NO_BYTES = new Uint8Array()
 
 function putOutcome(entry: PutRecordsResultEntry): PutOutcome {
   const { ShardId, SequenceNumber, ErrorCode, ErrorMessage } = entry

@@ -1,6 +1,7 @@
 import { unreachable } from '../errors.ts'
 import type { ShardAnswer, ShardStart } from './api.ts'
 import { type KinesisClient, type StartingPosition, SubscribeToShardCommand } from './sdk.ts'
+import { wireRecord } from './wire-record.ts'
 
 export interface SubscriptionRequest {
   readonly consumerArn: string
@@ -36,17 +37,14 @@ export async function* openSubscription(
       if (signal.aborted) return
       // A kind of event that is younger than this program.
       if (event === undefined) continue
-      const continuation = event.ContinuationSequenceNumber
+      const continuation = event.ContinuationSequenceNumber || null
+      const children = event.ChildShards?.map((child) => child.ShardId ?? '') ?? []
       yield {
-        records: (event.Records ?? []).map((record) => ({
-          sequenceNumber: record.SequenceNumber ?? '',
-          arrivalMs: record.ApproximateArrivalTimestamp?.getTime() ?? 0,
-          partitionKey: record.PartitionKey ?? '',
-          data: record.Data ?? new Uint8Array(),
-        })),
+        records: (event.Records ?? []).map(wireRecord),
         millisBehindLatest: event.MillisBehindLatest ?? null,
-        children: event.ChildShards?.map((child) => child.ShardId ?? '') ?? null,
-        continuationSequenceNumber: continuation === undefined || continuation === '' ? null : continuation,
+        // At the end of a shard there is no continuation, and Kinesis names the children. An empty list beside a continuation is no end.
+        children: children.length > 0 || continuation === null ? children : null,
+        continuationSequenceNumber: continuation,
       }
     }
   } catch (error) {
