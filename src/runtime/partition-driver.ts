@@ -9,6 +9,7 @@ import type { Chain } from './chain.ts'
 import { EpochCommitter } from './epoch-committer.ts'
 import { deadLetterMessages, partitionTables, tablesOnly } from './outputs.ts'
 import { awaitParents, inheritKeys, type Parent } from './parents.ts'
+import type { PartitionEnds } from './partition-ends.ts'
 import { isRetryable, retrying } from './retry.ts'
 import type { RunState } from './run-state.ts'
 import { schemaOf } from './schema-memory.ts'
@@ -31,6 +32,7 @@ export interface PartitionDriverOptions {
   readonly topics: readonly string[]
   /** Whether somebody reads a partition that this one follows, or will. */
   readonly isPresent: (task: string) => boolean
+  readonly ends: PartitionEnds
   readonly chain: Chain
   readonly ownership: Ownership
   readonly schemas: WriterSchemas
@@ -118,11 +120,12 @@ export class PartitionDriver {
     const position = state?.position ?? null
     this.#showTakenOver(position)
     if (state?.ended) return this.#closeBook()
-    const parents = position === null ? await this.#inherit() : []
-    if (parents === null) return
-    const parentPositions = parents.flatMap(({ work }) => work.state.position ?? [])
+    let parents: readonly Parent[] | null
     let reader: PartitionReader
     try {
+      parents = position === null ? await this.#inherit() : []
+      if (parents === null) return
+      const parentPositions = parents.flatMap(({ work }) => work.state.position ?? [])
       reader = await retrying(context.retry, `open ${partition.id}`, () =>
         bindings.source.open(partition, position, parentPositions),
       )
@@ -146,9 +149,10 @@ export class PartitionDriver {
 
   /** What those knew that the partition follows, where it has not begun yet. They have ended then; null where a stop comes first. */
   async #inherit(): Promise<readonly Parent[] | null> {
-    const { context, partition, isPresent } = this.#options
+    const { context, partition, isPresent, ends } = this.#options
     const { parents = [] } = partition
-    const ended = await awaitParents({ context, task: partition.id, parents, isPresent, scope: this.#scope })
+    const scope = this.#scope
+    const ended = await awaitParents({ context, task: partition.id, parents, isPresent, ends, scope })
     if (ended === null) return null
     const inheritance = inheritanceOf(ended.map(({ work }) => work.state))
     if (inheritance === null) return ended
