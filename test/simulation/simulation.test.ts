@@ -62,6 +62,21 @@ function allSeeds(): void {
     for (const [kind, times] of Object.entries(counts)) expect(times, kind).toBeGreaterThan(0)
   })
 
+  it('reshards in every way', { timeout: 300_000 }, async () => {
+    const counts = { followed: 0, merged: 0, forgotten: 0, byLeases: 0, byGroup: 0, movedOn: 0 }
+    for (let seed = 1; seed <= 60 && Object.values(counts).includes(0); seed++) {
+      const { trace, kafka } = (await runSeed(seed, { shards: true })).result
+      const has = (what: RegExp): number => (trace.some((line) => what.test(line)) ? 1 : 0)
+      counts.followed += has(/open readings-\d at null after readings-\d~\d+(~\d)? /)
+      counts.merged += has(/open readings-\d at null after readings-\d~\d+(~\d)? readings-/)
+      counts.forgotten += kafka!.forgotten
+      counts.byLeases += has(/\/_leases\//)
+      counts.byGroup += has(/group: /)
+      counts.movedOn += has(/open readings-\d at readings-\d~\d+~\d/)
+    }
+    for (const [kind, times] of Object.entries(counts)) expect(times, kind).toBeGreaterThan(0)
+  })
+
   // Some are rare: as many seeds as it takes.
   it('meets every trouble of groups and transactions', { timeout: 300_000 }, async () => {
     const counts: Record<string, number> = {}

@@ -97,6 +97,11 @@ export class SimKafka {
     this.#leaseSeed = random.bits()
   }
 
+  /** Shards that lists have left out. */
+  get forgotten(): number {
+    return this.#gone.size
+  }
+
   becalm(): void {
     this.#calm = true
     this.broker.becalm()
