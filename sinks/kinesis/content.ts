@@ -7,5 +7,6 @@ export interface StreamContent {
   messageBytesMax(recordBytesMax: number): number
   /** Gives an encoder for each shape, in their order. Throws SCHEMA_INCOMPATIBLE. */
   encoders(shapes: readonly TopicShape[]): Promise<readonly TopicEncoder[]>
-  entryOf(message: OutboxMessage): Promise<PutEntry> | PutEntry
+  /** In the order of the messages. */
+  entriesOf(messages: readonly OutboxMessage[]): Promise<readonly PutEntry[]>
 }

@@ -44,14 +44,14 @@ export class KinesisOutboxTask implements OutboxTask {
   async #begin({ incarnation, life, epoch, messages }: OutboxEpoch): Promise<Unfinished> {
     const last = this.#unfinished
     if (last !== null && last.life === life && last.epoch === epoch) return last
-    const entries = new Map<string, PutEntry[]>()
-    for (const message of messages) {
-      const entry = await this.#options.content.entryOf(message)
-      const ofStream = entries.get(message.topic)
-      if (ofStream === undefined) entries.set(message.topic, [entry])
-      else ofStream.push(entry)
+    const entries = await this.#options.content.entriesOf(messages)
+    const byStream = new Map<string, PutEntry[]>()
+    for (const [index, { topic }] of messages.entries()) {
+      const ofStream = byStream.get(topic)
+      if (ofStream === undefined) byStream.set(topic, [entries[index]!])
+      else ofStream.push(entries[index]!)
     }
-    const queues = new Map([...entries].map(([stream, all]) => [stream, new PutQueue(all)]))
+    const queues = new Map([...byStream].map(([stream, all]) => [stream, new PutQueue(all)]))
     this.#unfinished = { incarnation, life, epoch, queues }
     return this.#unfinished
   }

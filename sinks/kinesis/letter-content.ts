@@ -55,7 +55,7 @@ export const letterContent: StreamContent = {
     assert(shapes.length === 0, 'dead letters have no shape')
     return Promise.resolve([])
   },
-  entryOf: letterEntry,
+  entriesOf: (messages) => Promise.resolve(messages.map(letterEntry)),
 }
 
 function letterEntry(message: OutboxMessage): PutEntry {

@@ -49,19 +49,29 @@ export class RowContent implements StreamContent {
     return encoders
   }
 
-  async entryOf(message: OutboxMessage): Promise<PutEntry> {
-    const { topic, key, value } = message
+  async entriesOf(messages: readonly OutboxMessage[]): Promise<readonly PutEntry[]> {
+    for (const { topic, key, value } of messages) {
+      assert(key !== null, 'a result has a key')
+      // Of this program's own schemas both are known.
+      if (!this.#withId.has(schemaIdOf(key))) await this.#learn(`${topic}-key`, schemaIdOf(key))
+      if (value === null || this.#withId.has(schemaIdOf(value))) continue
+      await this.#learn(`${topic}-value`, schemaIdOf(value))
+    }
+    return messages.map((message) => this.#entryOf(message))
+  }
+
+  #entryOf(message: OutboxMessage): PutEntry {
+    const { key, value } = message
     assert(key !== null, 'a result has a key')
-    const keySchema = schemaIdOf(key)
-    const keyWithId = await this.#schemaWithId(`${topic}-key`, keySchema)
-    const isOurs = keyWithId === keySchema
+    const isOurs = this.#withId.get(schemaIdOf(key)) === schemaIdOf(key)
     const bodyEnd = isOurs ? key.length - LENGTH_BYTES - lengthOf(key) : key.length
     const partitionKey = isOurs
       ? decodeUtf8(key, bodyEnd, key.length - LENGTH_BYTES)
       : partitionKeyOfBytes(key.subarray(FRAME_BYTES))
     const record = value ?? key.subarray(0, bodyEnd)
     const schemaId = schemaIdOf(record)
-    const target = value === null ? keyWithId : await this.#schemaWithId(`${topic}-value`, schemaId)
+    const target = this.#withId.get(schemaId)
+    assert(target !== undefined, 'the schema of a result is known by then')
     // Without the empty id, where there is one.
     const body = record.subarray(FRAME_BYTES, record.length - (target === schemaId ? 1 : 0))
     return { partitionKey, data: withId(target, body, messageId(message)) }
@@ -84,9 +94,7 @@ export class RowContent implements StreamContent {
   }
 
   /** A message that was staged for a Kafka topic, by an earlier start, has no id field: its schema gets one. */
-  async #schemaWithId(subject: string, schemaId: number): Promise<number> {
-    const known = this.#withId.get(schemaId)
-    if (known !== undefined) return known
+  async #learn(subject: string, schemaId: number): Promise<void> {
     const schema = await this.#registry.schemaById(schemaId)
     if (schema === null) {
       throw new PipelineError(
@@ -98,7 +106,6 @@ export class RowContent implements StreamContent {
     const { fields } = JSON.parse(schema) as { readonly fields?: readonly { readonly name: string }[] }
     const id = fields?.at(-1)?.name === ID_FIELD ? schemaId : await this.#register(subject, schema)
     this.#withId.set(schemaId, id)
-    return id
   }
 }
 

@@ -50,7 +50,8 @@ function letterOf(letter: Letter): OutboxMessage {
 }
 
 async function entryOf(message: OutboxMessage) {
-  const { partitionKey, data } = await letterContent.entryOf(message)
+  const [entry] = await letterContent.entriesOf([message])
+  const { partitionKey, data } = entry!
   return {
     partitionKey,
     bytes: data.length,

@@ -5,6 +5,7 @@ import { compileAppender } from '../../../src/columns/append.ts'
 import { type ColumnBatch, createBatch } from '../../../src/columns/column.ts'
 import type { Field } from '../../../src/columns/column-type.ts'
 import { identityHeaders, messageBytes } from '../../../src/engine/message-identity.ts'
+import type { PutEntry } from '../../../src/kinesis/api.ts'
 import type { OutboxMessage, TopicEncoder, TopicShape } from '../../../src/ports.ts'
 import { TestRegistry } from './stream-kit.ts'
 
@@ -37,6 +38,10 @@ function messageOf(
   return { topic: shape.topic, ...record, headers: headersOf(3) }
 }
 
+async function entryOf(content: RowContent, message: OutboxMessage): Promise<PutEntry> {
+  return (await content.entriesOf([message]))[0]!
+}
+
 const ID = 'taxi/2/l1/merge/7/3'
 const MIDTOWN = { zone: 'Midtown', floor: null, rides: 12n }
 
@@ -45,7 +50,7 @@ describe('a row in a stream', () => {
     const registry = new TestRegistry()
     const content = new RowContent(registry)
     const [encoder] = await content.encoders([byZone])
-    const { data, partitionKey } = await content.entryOf(messageOf(byZone, encoder!, MIDTOWN))
+    const { data, partitionKey } = await entryOf(content, messageOf(byZone, encoder!, MIDTOWN))
     expect(registry.decode(data)).toEqual({ zone: 'Midtown', floor: null, rides: 12, _id: ID })
     expect(partitionKey).toBe('Midtown')
     expect(registry.schemas.map(({ subject }) => subject)).toEqual(['zone-rides-key', 'zone-rides-value'])
@@ -56,10 +61,10 @@ describe('a row in a stream', () => {
     const content = new RowContent(registry)
     const encoders = await content.encoders([byZone, byFloor])
     const row = { ...MIDTOWN, floor: 3 }
-    const entry = await content.entryOf(messageOf(byFloor, encoders[1]!, row, true))
+    const entry = await entryOf(content, messageOf(byFloor, encoders[1]!, row, true))
     expect(registry.decode(entry.data)).toEqual({ zone: 'Midtown', floor: 3, _id: ID })
     expect(entry.partitionKey).toBe('["Midtown",3]')
-    const value = await content.entryOf(messageOf(byFloor, encoders[1]!, row))
+    const value = await entryOf(content, messageOf(byFloor, encoders[1]!, row))
     expect(value.partitionKey).toBe(entry.partitionKey)
   })
 
@@ -69,7 +74,7 @@ describe('a row in a stream', () => {
       const content = new RowContent(new TestRegistry())
       const [encoder] = await content.encoders([byZone])
       const message = messageOf(byZone, encoder!, { ...MIDTOWN, zone: name })
-      const { partitionKey, data } = await content.entryOf(message)
+      const { partitionKey, data } = await entryOf(content, message)
       expect(partitionKey).toMatch(/^[0-9a-f]{64}$/)
       // What counts against the limit of a record is never more than what was counted before it was staged.
       expect(data.length + partitionKey.length).toBeLessThanOrEqual(messageBytes(message))
@@ -83,7 +88,7 @@ describe('a row in a stream', () => {
     const gone = messageOf(byZone, encoder, MIDTOWN, true)
     const content = new RowContent(registry)
     await content.encoders([byZone])
-    const entries = [await content.entryOf(value), await content.entryOf(gone)]
+    const entries = [await entryOf(content, value), await entryOf(content, gone)]
     expect(entries.map(({ data }) => registry.decode(data))).toEqual([
       { zone: 'Midtown', floor: null, rides: 12, _id: ID },
       { zone: 'Midtown', _id: ID },
@@ -98,7 +103,7 @@ describe('a row in a stream', () => {
     const staged = messageOf(byZone, encoder!, MIDTOWN)
     const content = new RowContent(registry)
     await content.encoders([{ ...byZone, fields: [zone, rides] }])
-    expect(await content.entryOf(staged)).toEqual(await before.entryOf(staged))
+    expect(await entryOf(content, staged)).toEqual(await entryOf(before, staged))
   })
 
   test('needs a registry that takes schemas', async () => {

@@ -23,6 +23,8 @@ const packages = mustBeReady(await findKinesisPackages())
 
 const SENSORS = 3
 const RECORDS = 120
+/** Of each sensor and window but the last ones. */
+const RESULTS = SENSORS * (RECORDS / 20)
 const isBroken = (n: number): boolean => n % 10 === 3
 
 function programOf(results: string) {
@@ -71,15 +73,22 @@ describe.skipIf(packages.kind === 'missing')('a pipeline that reads a stream', (
   }, 60_000)
   afterAll(() => client?.api.close())
 
-  /** Until all is read. */
+  /** Until a table of the lake has so many rows. */
   async function start(
     lake: ObjectStore,
     bindings: Partial<RunBindings>,
+    until: { readonly table: string; readonly rows: number },
     results = uniqueName('unused'),
   ): Promise<RunSummary> {
     const controller = new AbortController()
+    let hasEnded = false
+    const stopping = (async () => {
+      while (!hasEnded && (await rowsIn(lake, until.table)).length < until.rows) await WORLD.clock.sleep(20)
+      controller.abort()
+    })()
+    stopping.catch(() => controller.abort())
     const source = kinesis({ ...place, stream: input, registry, leases: { heartbeatMs: 200, ttlMs: 2_000 } })
-    return runPipeline(programOf(results), {
+    const run = runPipeline(programOf(results), {
       source: source.open(WORLD),
       registry,
       lake,
@@ -90,12 +99,11 @@ describe.skipIf(packages.kind === 'missing')('a pipeline that reads a stream', (
       flush: { rowsMax: 1_000, bytesMax: 1e8, everyMs: 50, batchRecordsMax: 100 },
       fresh: false,
       signal: controller.signal,
-      onProgress: ({ records }) => {
-        if (records >= RECORDS + 2) controller.abort()
-      },
+      onProgress: null,
       outbox: kinesisStreams({ ...place, registry, createStreams: { shards: 1 } }).open(WORLD),
       ...bindings,
     })
+    return run.finally(() => (hasEnded = true))
   }
 
   const brokenNumbers = Array.from({ length: RECORDS }, (_, n) => n).filter(isBroken)
@@ -105,7 +113,8 @@ describe.skipIf(packages.kind === 'missing')('a pipeline that reads a stream', (
     const deadLetters = deadLetterStream({ ...place, stream: dead, createStreams: { shards: 1 } })
     const lake = memoryStore()
     const bindings = { deadLetters: { outbox: deadLetters.open(WORLD), topic: dead } }
-    expect((await start(lake, bindings, results)).outcome).toBe('stopped')
+    const { outcome } = await start(lake, bindings, { table: 'gold/counts', rows: RESULTS }, results)
+    expect(outcome).toBe('stopped')
 
     const letters = (await recordsOf(client.api, dead)).map(
       ({ data }) => JSON.parse(new TextDecoder().decode(data)) as StreamLetter,
@@ -118,7 +127,7 @@ describe.skipIf(packages.kind === 'missing')('a pipeline that reads a stream', (
     expect(Buffer.from(letter!.key!, 'base64').toString()).toMatch(/^s\d$/)
 
     const rows = (await recordsOf(client.api, results)).map(({ data }) => registry.decode(data))
-    expect(rows.length).toBeGreaterThan(0)
+    expect(new Set(rows.map(({ _id }) => _id)).size).toBe(RESULTS)
     const sent = new Set(rows.map((row) => `${String(row['sensor'])} ${Number(row['window_start'])}`))
     const stored = (await rowsIn(lake, 'gold/counts')).map(
       (row) => `${String(row['sensor'])} ${Date.parse(String(row['window_start']))}`,
@@ -128,7 +137,7 @@ describe.skipIf(packages.kind === 'missing')('a pipeline that reads a stream', (
 
   test('has its dead letters in the lake without being told so, with where each came from', async () => {
     const lake = memoryStore()
-    await start(lake, {})
+    await start(lake, {}, { table: 'dead_letters', rows: brokenNumbers.length })
     const letters = await rowsIn(lake, 'dead_letters')
     expect(letters).toHaveLength(brokenNumbers.length)
     const [letter] = letters
@@ -147,7 +156,12 @@ describe.skipIf(packages.kind === 'missing')('a pipeline that reads a stream', (
 
   test('is refused where it would read what it writes', async () => {
     const outbox = deadLetterStream({ ...place, stream: input }).open(WORLD)
-    await expect(start(memoryStore(), { deadLetters: { outbox, topic: input } })).rejects.toMatchObject({
+    const refused = start(
+      memoryStore(),
+      { deadLetters: { outbox, topic: input } },
+      { table: 'bronze/readings', rows: Infinity },
+    )
+    await expect(refused).rejects.toMatchObject({
       code: 'TOPIC_LOOP',
     })
   })
