@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { fanOut, type FanOutOptions } from '../../../consumers/kinesis/fan-out.ts'
+import type { SubscriptionEvent } from '../../../src/kinesis/subscription.ts'
 import { FanOutConsumer } from '../../../consumers/kinesis/fan-out-consumer.ts'
 import { PipelineError } from '../../../src/errors.ts'
 import type { KinesisApi, ShardStart } from '../../../src/kinesis/api.ts'
@@ -122,6 +123,29 @@ describe('a shard that is read by enhanced fan-out', () => {
     expect(target.sequenceNumbers).toEqual(kit.put)
     expect(kit.starts[2]).toEqual({ kind: 'after', sequenceNumber: kit.put[1] })
     expect(kit.starts[1]).not.toEqual(kit.starts[2])
+  })
+
+  it('comes once from a server that repeats the last event, and gives a continuation that is no place', async () => {
+    const kit = new FanOutKit()
+    let last: SubscriptionEvent | null = null
+    kit.altered = async function* (events) {
+      if (last !== null) yield last
+      for await (const event of events) {
+        const altered = { ...event, continuationSequenceNumber: '0' }
+        if (event.records.length > 0) last = altered
+        yield altered
+      }
+    }
+    const target = kit.read()
+    for (let minute = 0; minute < 12; minute++) {
+      kit.write(3)
+      await kit.clock.advance(MINUTE_MS)
+    }
+    expect(target.sequenceNumbers).toEqual(kit.put)
+    expect(kit.starts.slice(1).map((start) => 'sequenceNumber' in start && start.sequenceNumber)).toEqual([
+      kit.put[14],
+      kit.put[29],
+    ])
   })
 
   it('is told of its end, and of the shards that follow', async () => {
