@@ -11,6 +11,7 @@ describe('leases, whatever happens', () => {
   it('give every task one owner in the end, evenly, children after their parents; then nothing moves', {
     timeout: 120_000 + RUNS * 1_000,
   }, async () => {
+    const seen = { losses: 0, releases: 0, confirmed: 0, refused: 0, ended: 0, namesakes: 0 }
     await fc.assert(
       fc.asyncProperty(schedules, async (schedule) => {
         const world = await play(schedule)
@@ -21,9 +22,19 @@ describe('leases, whatever happens', () => {
         await world.pass(120_000)
         expect(world.turns.slice(length)).toEqual([])
         expect(world.problems()).toEqual([])
-        for (const { failure } of world.processes) expect(failure).toBe(null)
+        for (const { failure, losses, revocations, logs } of world.processes) {
+          expect(failure).toBe(null)
+          seen.losses += losses
+          seen.releases += revocations
+          seen.namesakes += logs.filter((line) => line.includes('under the name of this one')).length
+        }
+        seen.confirmed += world.confirmations.yes
+        seen.refused += world.confirmations.no
+        seen.ended += world.shards.filter(({ isEnded }) => isEnded).length
       }),
       { numRuns: RUNS, endOnFailure: true },
     )
+    // What never happened has not been tested.
+    for (const [what, times] of Object.entries(seen)) expect(times, what).toBeGreaterThan(0)
   })
 })
