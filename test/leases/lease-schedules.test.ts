@@ -5,7 +5,7 @@ import { play, schedules } from './lease-schedules.ts'
 /** The longest of: the time to live of who died last, twice for an heir that died too; a release; a look at the source. */
 const BOUND_MS = 150_000
 
-const RUNS = Number(process.env['MILLRACE_LEASE_RUNS'] ?? 60)
+const RUNS = Number(process.env['MILLRACE_LEASE_RUNS'] ?? 150)
 
 describe('leases, whatever happens', () => {
   it('give every task one owner in the end, evenly, children after their parents; then nothing moves', {
