@@ -81,9 +81,10 @@ describe.skipIf(packages.kind === 'missing')('a pipeline that reads a stream', (
     results = uniqueName('unused'),
   ): Promise<RunSummary> {
     const controller = new AbortController()
-    let hasEnded = false
+    const ended = new AbortController()
     const stopping = (async () => {
-      while (!hasEnded && (await rowsIn(lake, until.table)).length < until.rows) await WORLD.clock.sleep(20)
+      while (!ended.signal.aborted && (await rowsIn(lake, until.table)).length < until.rows)
+        await WORLD.clock.sleep(20)
       controller.abort()
     })()
     stopping.catch(() => controller.abort())
@@ -103,7 +104,7 @@ describe.skipIf(packages.kind === 'missing')('a pipeline that reads a stream', (
       outbox: kinesisStreams({ ...place, registry, createStreams: { shards: 1 } }).open(WORLD),
       ...bindings,
     })
-    return run.finally(() => (hasEnded = true))
+    return run.finally(() => ended.abort())
   }
 
   const brokenNumbers = Array.from({ length: RECORDS }, (_, n) => n).filter(isBroken)
