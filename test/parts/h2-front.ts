@@ -1,7 +1,10 @@
 import { once } from 'node:events'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import http2 from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type Certificate, selfSigned } from './certificate.ts'
 import {
   type Call,
@@ -177,7 +180,12 @@ function send(
 
 if (import.meta.main) {
   const [target = 'http://127.0.0.1:4567', protocol = 'http'] = process.argv.slice(2)
-  const options = protocol === 'https' ? { certificate: selfSigned('kinesis') } : {}
-  const { endpoint } = await startFanOutFront(target, options)
-  process.stdout.write(`${endpoint}\n`)
+  const certificate = protocol === 'https' ? selfSigned('kinesis') : undefined
+  const { endpoint } = await startFanOutFront(target, certificate === undefined ? {} : { certificate })
+  process.stdout.write(`AWS_ENDPOINT_URL_KINESIS=${endpoint}\n`)
+  if (certificate !== undefined) {
+    const path = join(mkdtempSync(join(tmpdir(), 'millrace-front-')), 'ca.pem')
+    writeFileSync(path, certificate.cert)
+    process.stdout.write(`NODE_EXTRA_CA_CERTS=${path}\n`)
+  }
 }
