@@ -16,6 +16,13 @@ export interface ReaderContext {
   readonly pace: Pace | null
 }
 
+/** Of a partition that others follow: it ends at its last record, wherever the file does, so that they can begin. */
+export interface Followers {
+  readonly ids: readonly string[]
+  /** Behind the last record. */
+  readonly endOffset: number
+}
+
 /** Takes from its lane, and drives the pass when the lane is empty. */
 export class RecordingReader implements PartitionReader {
   readonly #context: ReaderContext
@@ -25,10 +32,12 @@ export class RecordingReader implements PartitionReader {
   /** The chunk of the last batch is freed by the next read. */
   #delivered: Chunk | null = null
   #reading = false
+  readonly #followers: Followers | null
 
-  constructor(context: ReaderContext, lane: Lane) {
+  constructor(context: ReaderContext, lane: Lane, followers: Followers | null = null) {
     this.#context = context
     this.#lane = lane
+    this.#followers = followers
     this.#choosePass()
   }
 
@@ -67,12 +76,22 @@ export class RecordingReader implements PartitionReader {
         this.#lane.removeFirst()
         return { kind: 'quiet', arrivalClockMs: entry.quietMs }
       }
+      const end = this.#handOn()
+      if (end !== null) return end
       const pass = this.#choosePass()
       if (pass.outcome === null) await pass.advance()
       else if (pass.outcome.kind === 'failed') throw pass.outcome.error
       else return { kind: pass.outcome.kind }
     }
     return { kind: 'stop' }
+  }
+
+  #handOn(): ReadResult | null {
+    if (this.#followers === null) return null
+    const { ids, endOffset } = this.#followers
+    const { lastOffset, startOffset } = this.#lane
+    if (Math.max(lastOffset + 1, startOffset) < endOffset) return null
+    return { kind: 'handed-on', to: ids, position: String(endOffset) }
   }
 
   #deliver(chunk: Chunk, recordsMax: number): ReadResult {

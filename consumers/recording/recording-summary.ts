@@ -30,11 +30,15 @@ export interface PartitionSummary {
   readonly nextOffset: number
   readonly firstArrivalMs: number
   readonly lastArrivalMs: number
+  /** Numbers of the partitions whose records come before all of this one's, key by key: of a shard, those that it was split or merged from. Absent: none. */
+  readonly parents?: readonly number[]
 }
 
 /** Adds up records, one after the other. */
 export class SummaryBuilder {
   readonly #partitions = new Map<string, Mutable<PartitionSummary>>()
+  /** By partition, also of those without records. */
+  readonly #parents = new Map<string, readonly number[]>()
   readonly #schemaIds = new Set<number>()
   readonly #schemaVersions = new Set<string>()
   #records = 0
@@ -70,6 +74,11 @@ export class SummaryBuilder {
     found.lastArrivalMs = Math.max(found.lastArrivalMs, arrivalMs)
   }
 
+  /** The records of these partitions come before all of this one's. */
+  follow(topic: string, partition: number, parents: readonly number[]): void {
+    this.#parents.set(`${partition} ${topic}`, parents)
+  }
+
   /** The offset above which the partition's next record must be; -1 for a new partition. */
   lastOffset(topic: string, partition: number): number {
     return (this.#partitions.get(`${partition} ${topic}`)?.nextOffset ?? 0) - 1
@@ -80,12 +89,23 @@ export class SummaryBuilder {
       version: 1,
       bytes,
       records: this.#records,
-      partitions: [...this.#partitions.values()].sort(
-        (a, b) => compareText(a.topic, b.topic) || a.partition - b.partition,
-      ),
+      partitions: [...this.#partitions.values()]
+        .sort((a, b) => compareText(a.topic, b.topic) || a.partition - b.partition)
+        .map((entry) => ({ ...entry, ...this.#parentsOf(entry) })),
       schemaIds: [...this.#schemaIds].sort((a, b) => a - b),
       schemaVersions: [...this.#schemaVersions].sort(compareText),
     }
+  }
+
+  /** Those that have records: of one that has none, those that it follows. */
+  #parentsOf({ topic, partition }: PartitionSummary): Pick<PartitionSummary, 'parents'> {
+    const found = new Set<number>()
+    const next = [...(this.#parents.get(`${partition} ${topic}`) ?? [])]
+    for (let parent = next.pop(); parent !== undefined; parent = next.pop()) {
+      if (this.#partitions.has(`${parent} ${topic}`)) found.add(parent)
+      else next.push(...(this.#parents.get(`${parent} ${topic}`) ?? []))
+    }
+    return found.size === 0 ? {} : { parents: [...found].sort((a, b) => a - b) }
   }
 }
 

@@ -22,6 +22,8 @@ export interface RecordingWriterOptions {
 export interface RecordingWriter {
   /** Offsets ascend within a partition; records of different partitions come in any order. */
   append(record: RawRecord): void
+  /** Notes that the records of these partitions come before all of this one's, key by key: that it is a shard which was split or merged from them. */
+  follow(topic: string, partition: number, parents: readonly number[]): void
   /** Finishes the file and gives it its name. Until then there is no file of that name, or the old one. */
   close(): RecordingSummary
   /** Removes what was written. */
@@ -113,6 +115,10 @@ class FileWriter implements RecordingWriter {
     this.#count += 1
     this.#summary.add(topic, partition, offset, arrivalMs, framedSchema(value))
     if (this.#used >= this.#blockBytes) this.#flush()
+  }
+
+  follow(topic: string, partition: number, parents: readonly number[]): void {
+    this.#summary.follow(topic, partition, parents)
   }
 
   close(): RecordingSummary {

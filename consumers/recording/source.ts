@@ -7,8 +7,8 @@ import { Lane, type PassPlace } from './lane.ts'
 import { Pace } from './pace.ts'
 import { PartitionTable, partitionId } from './partition-table.ts'
 import { type PassContext, RecordingPass } from './recording-pass.ts'
-import type { RecordingSummary } from './recording-summary.ts'
-import { RecordingReader } from './recording-reader.ts'
+import type { PartitionSummary, RecordingSummary } from './recording-summary.ts'
+import { type Followers, RecordingReader } from './recording-reader.ts'
 import { summariseReadable } from './scan.ts'
 
 export interface RecordingSourceOptions {
@@ -46,6 +46,8 @@ const IDENTITY_BYTES = 65_536
 interface OpenRecording extends PassContext {
   readonly start: PassPlace
   readonly sharedPass: RecordingPass
+  /** By the id of the partition that they follow. */
+  readonly followers: ReadonlyMap<string, Followers>
 }
 
 class RecordingSource implements Source {
@@ -82,7 +84,8 @@ class RecordingSource implements Source {
     assert(index >= 0, `${this.description} has no partition ${partition.id}`)
     const lane = new Lane(index, this.#offsetOf(position), recording.start, recording.pool)
     const newPass = (place: PassPlace) => new RecordingPass(recording, place)
-    return new RecordingReader({ sharedPass: recording.sharedPass, newPass, pace: this.#pace }, lane)
+    const context = { sharedPass: recording.sharedPass, newPass, pace: this.#pace }
+    return new RecordingReader(context, lane, recording.followers.get(partition.id) ?? null)
   }
 
   async close(): Promise<void> {
@@ -112,12 +115,13 @@ class RecordingSource implements Source {
       const topic = chooseTopic(this.description, topics, this.#topic)
       const partitions = summary.partitions
         .filter((entry) => entry.topic === topic)
-        .map(({ partition }) => ({ id: partitionId(topic, partition), topic, partition }))
+        .map((entry) => partitionOf(entry))
         .sort((a, b) => a.partition - b.partition)
       const start = { position: file.header.bytes, arrivalMs: Number.NEGATIVE_INFINITY }
       const table = new PartitionTable(topic, partitions)
       const context = { file, table, pool: new ChunkPool(), untilMs: this.#untilMs }
-      this.#opened = { ...context, start, sharedPass: new RecordingPass(context, start) }
+      const sharedPass = new RecordingPass(context, start)
+      this.#opened = { ...context, start, sharedPass, followers: followersIn(summary, topic, partitions) }
       return this.#opened
     } catch (error) {
       await file.close()
@@ -138,6 +142,27 @@ class RecordingSource implements Source {
       },
     )
   }
+}
+
+function partitionOf({ topic, partition, parents }: PartitionSummary): SourcePartition {
+  const id = partitionId(topic, partition)
+  if (parents === undefined) return { id, topic, partition }
+  return { id, topic, partition, parents: parents.map((parent) => partitionId(topic, parent)) }
+}
+
+function followersIn(
+  summary: RecordingSummary,
+  topic: string,
+  partitions: readonly SourcePartition[],
+): ReadonlyMap<string, Followers> {
+  const followers = new Map<string, Followers>()
+  for (const entry of summary.partitions) {
+    if (entry.topic !== topic) continue
+    const id = partitionId(topic, entry.partition)
+    const ids = partitions.filter(({ parents }) => parents?.includes(id)).map((follower) => follower.id)
+    if (ids.length > 0) followers.set(id, { ids, endOffset: entry.nextOffset })
+  }
+  return followers
 }
 
 /** Where the file is cut or broken, reading it says so; only where there is nothing to read, nobody would. */

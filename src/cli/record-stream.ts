@@ -11,7 +11,7 @@ import { captureStream } from './stream-capture.ts'
 
 /** To be imported when it is needed: the AWS client takes its time to load. */
 export async function recordStream(named: NamedStream, run: RecordRun): Promise<void> {
-  const { from, untilEnd, signal, log, write } = run
+  const { from, untilEnd, signal, log, write, follows } = run
   const { stream } = named
   const world = { clock: systemClock, entropy: systemEntropy, log, acceptLoss: false }
   const api = openKinesis(named, log)
@@ -19,7 +19,7 @@ export async function recordStream(named: NamedStream, run: RecordRun): Promise<
   const source = binding.open(world)
   try {
     const roots = await rootsOf(api, stream, from)
-    await captureStream({ source, clock: systemClock, signal, roots, untilEnd, write })
+    await captureStream({ source, clock: systemClock, signal, roots, untilEnd, write, follows })
   } finally {
     api.close()
     await source.close()

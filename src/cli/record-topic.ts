@@ -16,6 +16,8 @@ export interface RecordRun {
   readonly log: Log
   /** False ends it. */
   readonly write: (record: RawRecord) => boolean
+  /** Of a shard that follows others. */
+  readonly follows: (stream: string, shard: number, parents: readonly number[]) => void
 }
 
 /** Only named where offsets are compared with a group's: nothing joins it, and nothing is committed to it. */

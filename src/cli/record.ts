@@ -115,6 +115,7 @@ async function capture({ options, schemas, progress, writer, signal }: Capture):
       progress.update(count, () => byteText(bytes))
       return count < (maxRecords ?? Number.POSITIVE_INFINITY)
     },
+    follows: (stream, shard, parents) => writer.follow(stream, shard, parents),
   }
   try {
     if (place.kind === 'topic') await recordTopic(place, run)

@@ -14,6 +14,8 @@ export interface StreamCaptureOptions {
   readonly untilEnd: boolean
   /** Takes one record after the other, in the order of their arrival. False ends the capture. */
   readonly write: (record: RawRecord) => boolean
+  /** Told of each shard that is begun after others, with their numbers. */
+  readonly follows: (stream: string, shard: number, parents: readonly number[]) => void
 }
 
 /** By so much the clock of Kinesis may be before ours. */
@@ -63,10 +65,16 @@ class StreamCapture {
       const parents = (partition.parents ?? []).filter((id) => this.#chosen.has(id))
       if (this.#begun.has(partition.id) || !parents.every((id) => this.#ends.has(id))) continue
       this.#begun.add(partition.id)
+      this.#tell(partition, parents)
       begun.push(this.#laneOf(partition, parents))
     }
     this.lanes.push(...begun)
     return begun
+  }
+
+  #tell({ topic, partition }: SourcePartition, parents: readonly string[]): void {
+    const numbers = parents.map((id) => this.#chosen.get(id)!.partition)
+    if (numbers.length > 0) this.#options.follows(topic, partition, numbers)
   }
 
   #laneOf(partition: SourcePartition, parents: readonly string[]): CaptureLane {

@@ -4,6 +4,7 @@ import { PipelineError } from '../errors.ts'
 import { Chain } from './chain.ts'
 import { type ChainEnd, readEnd } from './chain-folders.ts'
 import { OwnershipLost } from './ownership.ts'
+import type { PartitionEnds } from './partition-ends.ts'
 import { readLines } from './staged-lines.ts'
 import type { StopScope } from './stop-scope.ts'
 import type { TaskContext } from './task-context.ts'
@@ -26,25 +27,30 @@ export interface ParentsOptions {
   readonly parents: readonly string[]
   /** The source still has it, or had it in the history that is read: somebody reads it, or will. */
   readonly isPresent: (task: string) => boolean
+  /** Where this process reads all of them itself. */
+  readonly ends: PartitionEnds | null
   /** Ends the waiting. */
   readonly scope: StopScope
 }
 
 /**
- * Waits until each parent has recorded its end, whoever owns it, and returns them; null where the task is to stop first. A parent that has no chain in this
- * incarnation, and is not present either, is gone: nobody waits for it. Throws OwnershipLost where the incarnation has been replaced.
+ * Waits until each parent has recorded its end, whoever owns it, and returns them; null where the task is to stop first, or a parent has stopped before its end (`--until`).
+ * A parent that has no chain in this incarnation, and is not present either, is gone: nobody waits for it. Throws OwnershipLost where the incarnation has been replaced.
  */
 export async function awaitParents({
   context,
   task: follower,
   parents,
   isPresent,
+  ends,
   scope,
 }: ParentsOptions): Promise<readonly Parent[] | null> {
   const found: Parent[] = []
   for (const task of parents) {
     const chain = new Chain(context, task)
     for (let waitMs = LOOK_EVERY_MS_MIN; ; waitMs = Math.min(waitMs * 2, LOOK_EVERY_MS_MAX)) {
+      // Before the look: what happens meanwhile is then seen by the next one.
+      const change = ends?.changed()
       const end = await readEnd(chain)
       const parent = parentOf(task, end)
       const { parentsFirst } = context.rules
@@ -54,7 +60,8 @@ export async function awaitParents({
       }
       if (end?.head.kind === 'seal') throw new OwnershipLost(follower)
       if ((end === null && !isPresent(task)) || !parentsFirst) break
-      await context.clock.sleep(waitMs, scope.signal)
+      if (ends?.hasStopped(task) === true) return null
+      await (change === undefined ? context.clock.sleep(waitMs, scope.signal) : scope.orStop(change))
       if (scope.isStopping) return null
     }
   }

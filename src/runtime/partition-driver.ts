@@ -32,7 +32,8 @@ export interface PartitionDriverOptions {
   readonly topics: readonly string[]
   /** Whether somebody reads a partition that this one follows, or will. */
   readonly isPresent: (task: string) => boolean
-  readonly ends: PartitionEnds
+  /** Null where processes share the source: another one may read what this one has stopped to read. */
+  readonly ends: PartitionEnds | null
   readonly chain: Chain
   readonly ownership: Ownership
   readonly schemas: WriterSchemas

@@ -14,6 +14,7 @@ import { mergeOutbox, mergeShapes, mergeTables, partitionTables, sinkNames } fro
 import { ownTask } from './own-task.ts'
 import { OwnershipLost } from './ownership.ts'
 import { PartitionDriver } from './partition-driver.ts'
+import { PartitionEnds } from './partition-ends.ts'
 import { Retention } from './retention.ts'
 import type { RunState } from './run-state.ts'
 import { rememberedSchemas } from './schema-memory.ts'
@@ -54,6 +55,7 @@ export class TaskSet {
   readonly #ended = new Set<string>()
   /** What follows those that have ended. */
   readonly #successors = new Set<string>()
+  readonly #ends = new PartitionEnds()
   /** Looks at what other processes run. */
   readonly #watching = new StopScope()
   #watch: Promise<void> | null = null
@@ -226,6 +228,7 @@ export class TaskSet {
           partition,
           topics,
           isPresent,
+          ends: membership === null ? this.#ends : null,
           chain,
           ownership,
           schemas,
@@ -249,6 +252,7 @@ export class TaskSet {
     } finally {
       this.#news.ended(partition.id, place)
       feed?.leave(partition.id)
+      this.#ends.over(partition.id, !this.#ended.has(partition.id))
       if (!state.isStopping) state.left(partition.id)
     }
   }

@@ -56,7 +56,7 @@ describe('a capture of a stream', () => {
       return records.length < recordsMax
     }
     const signal = new AbortController().signal
-    const over = captureStream({ source, clock, signal, roots, untilEnd, write }).finally(
+    const over = captureStream({ source, clock, signal, roots, untilEnd, write, follows: () => {} }).finally(
       () => (isOver = true),
     )
     over.catch(() => {})
