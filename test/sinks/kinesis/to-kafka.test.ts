@@ -31,6 +31,7 @@ const broken = Array.from({ length: RECORDS }, (_, n) => n).filter(isBroken)
 const scratch = mkdtempSync(join(tmpdir(), 'millrace-to-kafka-'))
 const schemas = join(scratch, 'schemas')
 const lakeFolder = join(scratch, 'lake')
+const workers: Worker[] = []
 let missing: string | null = null
 let brokers = ''
 let endpoint = ''
@@ -46,7 +47,8 @@ beforeAll(async () => {
   api = clientOf(endpoint).api
 }, 300_000)
 
-afterAll(async () => {
+afterAll(() => {
+  for (const { child } of workers) child.kill('SIGKILL')
   api?.close()
   rmSync(scratch, { recursive: true, force: true })
 })
@@ -142,7 +144,9 @@ function startWorker(env: Readonly<Record<string, string>>, number: number): Wor
   })
   closeSync(out)
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve))
-  return { child, ended, log }
+  const worker = { child, ended, log }
+  workers.push(worker)
+  return worker
 }
 
 /** Until it is so; the process had better not end, nor take for ever. */
