@@ -52,7 +52,7 @@ async function demonstrate(): Promise<void> {
     ...'produce --recording examples/lorawan/frames.avro --stream frames --create-stream --shards 3'.split(
       ' ',
     ),
-    ...'--partitions keep'.split(' '),
+    ...'--partitions keep --aggregate'.split(' '),
   )
   say('the pipeline runs in a process of its own, and stays')
   const worker = start('run', 'examples/lorawan/kinesis.ts')

@@ -2,7 +2,7 @@
  * The same pipeline on Kinesis: a stream in, a lake in a folder, results in another stream. `npm run example:kinesis` runs it against a stand-in that it starts
  * itself; on AWS the region and the credentials come from the environment, as for every AWS tool:
  *
- *   npx millrace produce --recording examples/lorawan/frames.avro --stream frames --create-stream --shards 3
+ *   npx millrace produce --recording examples/lorawan/frames.avro --stream frames --create-stream --shards 3 --aggregate
  *   npx millrace run examples/lorawan/kinesis.ts
  */
 import { minutes, run, seconds } from 'millrace'

@@ -12,7 +12,7 @@ const BROKERS_HELP = 'host:port of one or more (default: MILLRACE_KAFKA_BROKERS)
 /** Options that are for topics only, and for streams only. */
 const PRODUCE_OWN = {
   topic: ['brokers', 'createTopic', 'timestamps'],
-  stream: ['region', 'endpoint', 'createStream', 'shards'],
+  stream: ['region', 'endpoint', 'createStream', 'shards', 'aggregate'],
 }
 const RECORD_OWN = { topic: ['brokers'], stream: ['region', 'endpoint'] }
 
@@ -38,7 +38,8 @@ Example:
   millrace produce --recording trips.avro --topic trips --brokers localhost:9092 --registry http://localhost:8081
   millrace produce --recording trips.avro --topic trips --create-topic
   millrace produce --recording trips.avro --topic trips --rate 1x --timestamps now --loop
-  millrace produce --recording trips.avro --stream trips --region eu-west-1 --create-stream --shards 4`,
+  millrace produce --recording trips.avro --stream trips --region eu-west-1 --create-stream --shards 4
+  millrace produce --recording trips.avro --stream trips --aggregate`,
   )
     .requiredOption('--recording <file>', 'the recorded stream')
     .option('--topic <name>', 'the Kafka topic to write to')
@@ -62,6 +63,10 @@ Example:
       'keep: as recorded (of n shards that of partition modulo n); hash: by the key (default: keep; hash for streams)',
     )
     .option('--timestamps <which>', 'keep: as recorded; now: the time of sending (default: keep)')
+    .option(
+      '--aggregate',
+      'several records of a key in one record of the stream, as the Kinesis Producer Library does: faster where keys are few',
+    )
     .option('--loop', 'begin again at the end, until Ctrl-C')
     .action((options: Options) => run(produceCommand(options, terminal)))
 
@@ -128,6 +133,7 @@ async function produceCommand(options: Options, terminal: Terminal): Promise<Exi
             createStream,
             shards: shards === null ? null : parseCount('--shards', shards),
             partitions,
+            aggregate: options['aggregate'] === true,
           },
     registry: textOf(options, 'registry'),
     schemas: textOf(options, 'schemas'),

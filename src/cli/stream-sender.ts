@@ -1,5 +1,6 @@
 import { assert, PipelineError } from '../errors.ts'
 import type { KinesisApi, PutEntry, PutOutcome } from '../kinesis/api.ts'
+import { AGGREGATE_BYTES, writeAggregate } from '../kinesis/write-aggregate.ts'
 import type { Clock, Entropy } from '../ports.ts'
 
 export interface StreamSenderOptions {
@@ -7,6 +8,8 @@ export interface StreamSenderOptions {
   readonly stream: string
   readonly clock: Clock
   readonly entropy: Entropy
+  /** Records of one key that wait for each other are put as one, in the format of the Kinesis Producer Library. Default false. */
+  readonly aggregate?: boolean
   /** How long nothing may be stored until that counts as a failure. Default 120,000. */
   readonly patienceMs?: number
 }
@@ -14,6 +17,8 @@ export interface StreamSenderOptions {
 /** Of one request: what Kinesis takes, with room for the frame around it. */
 const ENTRIES_MAX = 500
 const REQUEST_BYTES_MAX = 4 * 1024 * 1024
+/** Of one aggregate, as the Kinesis Producer Library has it by default. */
+const AGGREGATE_BYTES_MAX = 50 * 1024
 const REQUESTS_AT_ONCE = 4
 /** Beyond so much that is not stored `ready` waits. */
 const QUEUE_ENTRIES_MAX = 20_000
@@ -31,16 +36,22 @@ interface Item {
   readonly failed: (error: unknown) => void
 }
 
+/** What is put as one entry: a record, or several of one key. */
+type Parcel = readonly [Item, ...Item[]]
+
 /**
  * Puts records into a stream, many in a request. Kinesis takes the entries of a request one by one: it may refuse some, and says nothing of the order of the
  * others. So no two records of one key are under way at once, and a key's records are stored in the order in which they were sent, however
- * often each of them had to be put. Each is stored at least once: a request whose answer is lost is put again.
+ * often each of them had to be put. Each is stored at least once: a request whose answer is lost is put again. Few keys make small requests: then aggregates help, because an
+ * entry is stored whole or not at all.
  */
 export class StreamSender {
   /** Entries that Kinesis had no room for, and that were put again. */
   throttled = 0
   /** Those that had to be put again for another reason. */
   repeated = 0
+  /** Entries that were stored: fewer than records where they were aggregated. */
+  storedEntries = 0
   readonly #options: StreamSenderOptions
   /** To be put next. */
   #due: Item[] = []
@@ -109,8 +120,35 @@ export class StreamSender {
       const isFull = count === ENTRIES_MAX || count < this.#due.length
       if (this.#requests > 0 && !isFull) return
       this.#requests += 1
-      void this.#put(this.#due.splice(0, count))
+      void this.#put(this.#parcels(this.#due.splice(0, count)))
     }
+  }
+
+  #parcels(items: readonly Item[]): readonly Parcel[] {
+    if (this.#options.aggregate !== true) return items.map((item): Parcel => [item])
+    let roomBytes = REQUEST_BYTES_MAX - items.reduce((sum, { bytes }) => sum + bytes, 0)
+    return items.map((item): Parcel => {
+      const more = this.#takeWaiting(
+        item,
+        Math.min(roomBytes, AGGREGATE_BYTES_MAX - AGGREGATE_BYTES - item.bytes),
+      )
+      roomBytes -= more.reduce((sum, { bytes }) => sum + bytes, 0)
+      return [item, ...more]
+    })
+  }
+
+  /** Those of the same key, and of the same shard, that come next. */
+  #takeWaiting({ orderKey, entry: { explicitHashKey } }: Item, bytesMax: number): readonly Item[] {
+    const waiting = orderKey === null ? undefined : this.#waiting.get(orderKey)
+    if (waiting === undefined) return []
+    let bytes = 0
+    let count = 0
+    for (const item of waiting) {
+      bytes += item.bytes
+      if (bytes > bytesMax || item.entry.explicitHashKey !== explicitHashKey) break
+      count += 1
+    }
+    return waiting.splice(0, count)
   }
 
   #countOfBatch(): number {
@@ -124,21 +162,18 @@ export class StreamSender {
     return count
   }
 
-  async #put(items: readonly Item[]): Promise<void> {
+  async #put(parcels: readonly Parcel[]): Promise<void> {
     const { api, stream } = this.#options
     try {
-      const outcomes = await api.putRecords(
-        stream,
-        items.map(({ entry }) => entry),
-      )
-      this.#take(items, outcomes)
+      this.#take(parcels, await api.putRecords(stream, parcels.map(entryOf)))
     } catch (error) {
-      if (!(error instanceof PipelineError) || !error.retryable) this.#fail(error, items)
+      if (!(error instanceof PipelineError) || !error.retryable) this.#fail(error, parcels.flat())
       else {
-        if (error.code === 'KINESIS_THROTTLED') this.throttled += items.length
-        else this.repeated += items.length
+        const records = parcels.reduce((sum, { length }) => sum + length, 0)
+        if (error.code === 'KINESIS_THROTTLED') this.throttled += records
+        else this.repeated += records
         this.#refusals += 1
-        this.#again(items, error)
+        this.#again(parcels, error)
       }
     }
     this.#requests -= 1
@@ -148,22 +183,22 @@ export class StreamSender {
     for (const wake of waiters) wake()
   }
 
-  #take(items: readonly Item[], outcomes: readonly PutOutcome[]): void {
-    assert(outcomes.length === items.length, 'an outcome for each entry')
-    const refused: Item[] = []
+  #take(parcels: readonly Parcel[], outcomes: readonly PutOutcome[]): void {
+    assert(outcomes.length === parcels.length, 'an outcome for each entry')
+    const refused: Parcel[] = []
     let last: PutOutcome & { readonly kind: 'refused' } = { kind: 'refused', code: '', message: '' }
-    for (const [index, item] of items.entries()) {
+    for (const [index, parcel] of parcels.entries()) {
       const outcome = outcomes[index]!
-      if (outcome.kind === 'stored') this.#store(item)
+      if (outcome.kind === 'stored') this.#store(parcel)
       else {
-        refused.push(item)
+        refused.push(parcel)
         last = outcome
-        if (outcome.code === 'ProvisionedThroughputExceededException') this.throttled += 1
-        else this.repeated += 1
+        if (outcome.code === 'ProvisionedThroughputExceededException') this.throttled += parcel.length
+        else this.repeated += parcel.length
       }
     }
-    this.#refusals = refused.length === items.length ? this.#refusals + 1 : 0
-    if (refused.length < items.length) this.#storedMs = this.#options.clock.nowMs()
+    this.#refusals = refused.length === parcels.length ? this.#refusals + 1 : 0
+    if (refused.length < parcels.length) this.#storedMs = this.#options.clock.nowMs()
     if (refused.length === 0) return
     const error = new PipelineError('KINESIS_THROTTLED', `Kinesis refuses records: ${last.message}`, {
       advice: 'Give the stream more shards, or send more slowly: --rate.',
@@ -172,25 +207,30 @@ export class StreamSender {
     this.#again(refused, error)
   }
 
-  #store({ bytes, orderKey, stored }: Item): void {
-    this.#queuedEntries -= 1
-    this.#queuedBytes -= bytes
+  #store(parcel: Parcel): void {
+    const [{ orderKey }] = parcel
+    this.storedEntries += 1
+    this.#queuedEntries -= parcel.length
+    for (const { bytes } of parcel) this.#queuedBytes -= bytes
     if (orderKey !== null) {
       const next = this.#waiting.get(orderKey)?.shift()
       if (next === undefined) this.#waiting.delete(orderKey)
       else this.#due.push(next)
     }
-    stored()
+    for (const { stored } of parcel) stored()
   }
 
   /** After a pause that grows: a shard takes 1,000 records and 1 MB a second. */
-  #again(items: readonly Item[], reason: PipelineError): void {
+  #again(parcels: readonly Parcel[], reason: PipelineError): void {
     const { clock, entropy, patienceMs = PATIENCE_MS } = this.#options
     if (this.#failure !== null || clock.nowMs() - this.#storedMs > patienceMs) {
-      this.#fail(this.#failure ?? reason, items)
+      this.#fail(this.#failure ?? reason, parcels.flat())
       return
     }
-    this.#due = [...items, ...this.#due]
+    for (const [{ orderKey }, ...more] of parcels) {
+      if (orderKey !== null) this.#waiting.get(orderKey)?.unshift(...more)
+    }
+    this.#due = [...parcels.map(([first]) => first), ...this.#due]
     if (this.#isPausing) return
     this.#isPausing = true
     const pauseMs = Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** Math.min(this.#refusals, 10))
@@ -207,4 +247,10 @@ export class StreamSender {
     this.#due = []
     this.#waiting.clear()
   }
+}
+
+function entryOf(parcel: Parcel): PutEntry {
+  const [{ entry }] = parcel
+  if (parcel.length === 1) return entry
+  return { ...entry, data: writeAggregate(parcel.map((item) => item.entry)) }
 }

@@ -14,6 +14,8 @@ export interface StreamTargetOptions {
   /** Of a new stream; null: as many as the recording has partitions. */
   readonly shards: number | null
   readonly partitions: 'keep' | 'hash'
+  /** Several records of a key in one, as the Kinesis Producer Library does. */
+  readonly aggregate: boolean
 }
 
 /** Of a partition key, in characters. */
@@ -45,8 +47,8 @@ export class StreamTarget implements SendTarget {
   constructor(api: KinesisApi, options: StreamTargetOptions) {
     this.#api = api
     this.#options = options
-    const { stream } = options
-    this.#sender = new StreamSender({ api, stream, clock: systemClock, entropy: systemEntropy })
+    const { stream, aggregate } = options
+    this.#sender = new StreamSender({ api, stream, aggregate, clock: systemClock, entropy: systemEntropy })
   }
 
   get description(): string {
@@ -97,7 +99,9 @@ export class StreamTarget implements SendTarget {
   }
 
   async report({ out, err }: Terminal): Promise<void> {
-    const { throttled, repeated } = this.#sender
+    const { throttled, repeated, storedEntries } = this.#sender
+    if (this.#options.aggregate)
+      await out.line(`they are in ${counted(storedEntries, 'record')} of the stream`)
     if (throttled > 0) {
       const advice = 'more shards, or a lower --rate, spare it that'
       await out.line(`${countText(throttled)} times Kinesis had no room, and it was put again: ${advice}`)

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { Aggregate } from '../../consumers/kinesis/aggregate.ts'
 import { StreamSender } from '../../src/cli/stream-sender.ts'
 import { PipelineError } from '../../src/errors.ts'
 import { FakeKinesis } from '../kinesis/fake-kinesis.ts'
@@ -18,7 +19,8 @@ describe('a sender to a stream', () => {
     api.addStream('trips')
   })
 
-  const newSender = () => new StreamSender({ api, stream: 'trips', clock, entropy })
+  const newSender = (aggregate = false) =>
+    new StreamSender({ api, stream: 'trips', aggregate, clock, entropy })
 
   const send = (sender: StreamSender, key: string, text: string): Promise<void> =>
     sender.send({ partitionKey: key, data: new TextEncoder().encode(text) }, key)
@@ -36,13 +38,15 @@ describe('a sender to a stream', () => {
   async function stored(): Promise<readonly { readonly key: string; readonly text: string }[]> {
     const iterator = await done(api.shardIterator(SHARD, { kind: 'trim-horizon' }))
     const { records } = await done(api.getRecords(iterator, 10_000))
-    return records.map(({ partitionKey, data }) => ({
-      key: partitionKey,
-      text: new TextDecoder().decode(data),
-    }))
+    return records.flatMap(({ partitionKey: key, data }) =>
+      partsOf(data).map((part) => ({ key, text: new TextDecoder().decode(part) })),
+    )
   }
 
-  it('keeps the order of each key, whichever entries are refused', async () => {
+  it.each([
+    ['one by one', false],
+    ['in aggregates', true],
+  ])('keeps the order of each key, whichever entries are refused: %s', async (_, aggregate) => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.nat(5), { minLength: 1, maxLength: 80 }),
@@ -57,7 +61,7 @@ describe('a sender to a stream', () => {
               ? { kind: 'partial', isRefused: () => refusals[asked++ % refusals.length]! < 4 }
               : null,
           )
-          const sender = newSender()
+          const sender = newSender(aggregate)
           const sent = keys.map((key, index) => send(sender, `k${key}`, `${index}`))
           await done(sender.flush())
           await Promise.all(sent)
@@ -98,6 +102,19 @@ describe('a sender to a stream', () => {
     expect(api.callsOf('putRecords').length).toBeLessThan(8)
   })
 
+  it('makes few entries of few keys where it may, none above what readers expect of an aggregate', async () => {
+    const sender = newSender(true)
+    const text = 'x'.repeat(1_000)
+    for (let index = 0; index < 900; index++) void send(sender, `k${index % 3}`, `${index} ${text}`)
+    await done(sender.flush())
+    const records = await stored()
+    expect(records).toHaveLength(900)
+    expect(new Set(records.map((record) => record.text)).size).toBe(900)
+    // A megabyte, in aggregates of 50 KiB at most.
+    expect(sender.storedEntries).toBeGreaterThanOrEqual(18)
+    expect(sender.storedEntries).toBeLessThan(40)
+  })
+
   it('waits while there is much that is not stored', async () => {
     const sender = newSender()
     for (let index = 0; index < 20_000; index++) void send(sender, `k${index}`, 'x')
@@ -127,3 +144,12 @@ describe('a sender to a stream', () => {
     expect(throttled.throttled).toBeGreaterThan(10)
   })
 })
+
+/** The records in an aggregate, or the one that it is. */
+function partsOf(data: Uint8Array): readonly Uint8Array[] {
+  const aggregate = new Aggregate()
+  if (!aggregate.parse(data, null)) return [data]
+  return Array.from({ length: aggregate.count }, (_, i) =>
+    data.subarray(aggregate.dataStart[i], aggregate.dataEnd[i]),
+  )
+}
