@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RecordingFile } from '../../consumers/recording/container.ts'
+import { frameEncoder } from '../../consumers/recording/make-recording.ts'
 import type { RawRecord } from '../../consumers/recording/raw-record.ts'
 import { recordingInfo } from '../../consumers/recording/recording-info.ts'
 import { createRecordingWriter } from '../../consumers/recording/recording-writer.ts'
@@ -14,10 +15,12 @@ import { systemClock } from '../../src/runtime/system.ts'
 import { aggregateOfTexts } from '../consumers/kinesis/kpl-kit.ts'
 import { splitShard } from '../consumers/kinesis/reshard.ts'
 import { findKinesisPackages, type Kinesis, KINESIS_CREDENTIALS, startKinesis } from '../parts/kinesis.ts'
+import { findGlue, registerInGlue } from '../parts/moto.ts'
 import { SILENT } from '../support/world.ts'
 import { type CliOptions, folderWith, runCli } from './run-cli.ts'
 
 const packages = await findKinesisPackages()
+const glue = await findGlue()
 const AWS = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' }
 const text = (value: string) => new TextEncoder().encode(value)
 const hex = (bytes: Uint8Array | null) => (bytes === null ? null : Buffer.from(bytes).toString('hex'))
@@ -212,6 +215,35 @@ describe.skipIf(packages.kind === 'missing')('the commands on a Kinesis stream',
       expect(recorded.out).toContain(`live.avro: ${info.records.toLocaleString('en-US')} record`)
       expect(existsSync(join(folder, 'live.avro.tmp'))).toBe(false)
     })
+  })
+
+  it.skipIf(glue.kind === 'missing')('schemas come from the AWS Glue Schema Registry, too', async () => {
+    if (glue.kind === 'missing') return
+    const schema = JSON.stringify({
+      type: 'record',
+      name: 'ShopOrder',
+      fields: [{ name: 'orderId', type: 'string' }],
+    })
+    const stream = newName()
+    const folder = folderWith({})
+    const [uuid] = await registerInGlue({ ...glue, region: 'us-east-1' }, stream, [schema])
+    const frame = Buffer.from(`0300${uuid!.replaceAll('-', '')}`, 'hex')
+    await api.createStream(stream, 1)
+    const body = frameEncoder(schema, 'order', 1).encode({ orderId: 'A-1' }).subarray(5)
+    await api.putRecords(stream, [{ partitionKey: 'k', data: Buffer.concat([frame, body]) }])
+    const place = ['--glue-registry', glue.endpoint]
+    const back = await record(stream, folder, ...place)
+    expect(back, back.err).toMatchObject({
+      code: 0,
+      out: expect.stringContaining(`schema version ${uuid}: ${uuid}-shop-order.avsc`) as string,
+    })
+    const head = await run(['recording', 'head', 'back.avro'], { cwd: folder })
+    expect(head.out).toContain('"orderId": "A-1"')
+    const orders = new URL('../../examples/starter/', import.meta.url).pathname
+    const checked = await run(['check', 'orders.ts', '--stream', stream, ...place], { cwd: orders })
+    // It has one field of those that the program wants.
+    expect(checked).toMatchObject({ code: 2 })
+    expect(checked.out).toMatch(new RegExp(`!!  schema version ${uuid}: .*incompatible-schema.*: 1 record`))
   })
 
   it('check looks at what the records of a stream name', async () => {

@@ -100,7 +100,7 @@ describe('a recording of a stream that was resharded', () => {
     })
 
   const sensorsIn = async (lake: ObjectStore, table: string): Promise<readonly unknown[]> =>
-    (await rowsIn(lake, table)).map(({ sensor }) => sensor).sort()
+    (await rowsIn(lake, table)).map(({ sensor }) => String(sensor)).toSorted()
 
   const expectAll = async (lake: ObjectStore): Promise<void> => {
     expect(await rowsIn(lake, 'bronze/readings')).toHaveLength(RECORDS.length)
