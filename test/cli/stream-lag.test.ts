@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { boundedOutOfOrderness, bronze, gold, pipeline, seconds, stream, tumbling } from 'millrace'
 import { directory } from 'millrace/sinks/directory'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { POLL_LIMITS } from '../../consumers/kinesis/poll-limits.ts'
 import { KinesisSource } from '../../consumers/kinesis/source.ts'
 import { frameEncoder } from '../../consumers/recording/make-recording.ts'
@@ -12,13 +12,17 @@ import { shardLagText } from '../../src/cli/lag-text.ts'
 import { measureStreamLag } from '../../src/cli/measure-stream-lag.ts'
 import type { ShardLag } from '../../src/cli/shard-lag.ts'
 import type { Channel } from '../../src/cli/terminal.ts'
+import { KinesisClientApi } from '../../src/kinesis/client.ts'
+import type { KinesisOptions } from '../../src/kinesis/options.ts'
 import { runPipeline } from '../../src/runtime/run-pipeline.ts'
 import { systemClock, systemEntropy } from '../../src/runtime/system.ts'
 import { FakeKinesis } from '../kinesis/fake-kinesis.ts'
+import { findKinesisPackages, KINESIS_CREDENTIALS, startKinesis } from '../parts/kinesis.ts'
 import { Reading } from '../support/reading.ts'
 import { SILENT } from '../support/world.ts'
 import { runCli } from './run-cli.ts'
 
+const packages = await findKinesisPackages()
 const START_MS = Date.parse('2026-03-01T00:00:00Z')
 const SHARDS = ['shardId-000000000000', 'shardId-000000000001'] as const
 const PLAIN = {
@@ -67,10 +71,11 @@ describe('the lag of a pipeline that reads a stream', () => {
     }
   }
 
-  const start = (): void => {
+  /** On the fake, or on the Kinesis that is named. */
+  const start = (kinesis: KinesisOptions | null = null): void => {
     const options = {
       stream: 'readings',
-      kinesis: {},
+      kinesis: kinesis ?? {},
       from: 'earliest',
       fanOut: null,
       limits: POLL_LIMITS,
@@ -81,7 +86,7 @@ describe('the lag of a pipeline that reads a stream', () => {
     const stop = new AbortController()
     const { store, format } = directory(lake)
     const over = runPipeline(program, {
-      source: new KinesisSource(options, world, api),
+      source: new KinesisSource(options, world, kinesis === null ? api : undefined),
       registry,
       lake: store,
       format,
@@ -213,5 +218,54 @@ describe('the lag of a pipeline that reads a stream', () => {
     api.addStream('readings', 2)
     const { partitions } = await measure()
     expect(partitions).toMatchObject([{ note: 'recreated' }, { note: 'recreated' }])
+  })
+
+  describe.skipIf(packages.kind === 'missing')('by the command, of a stand-in', () => {
+    it('is shown, limited, and as JSON; of a pipeline that has not begun, too', async () => {
+      const stand = await startKinesis()
+      onTestFinished(() => stand.stop())
+      const place = {
+        endpoint: stand.endpoint,
+        region: 'us-east-1',
+        credentials: KINESIS_CREDENTIALS,
+      }
+      const client = new KinesisClientApi(place, { clock: systemClock, log: SILENT })
+      await client.createStream('readings', 1)
+      const put = (from: number, to: number) =>
+        client.putRecords(
+          'readings',
+          Array.from({ length: to - from }, (_, index) => {
+            const row = { at: START_MS + (from + index) * 1_000, sensor: 's', value: 1 }
+            return { partitionKey: 's', data: encoder.encode(row) }
+          }),
+        )
+      const env = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' }
+      const lag = (...options: readonly string[]) =>
+        runCli(['lag', '--lake', lake, '--endpoint', stand.endpoint, ...options], { env })
+      await put(0, 20)
+      start(place)
+      const isDone = async (): Promise<boolean> => {
+        const { code, out } = await lag('--json', '--stream', 'readings')
+        if (code !== 0) return false
+        const { lagRecords, partitions, merges } = JSON.parse(out) as LagReport<ShardLag>
+        return lagRecords + (merges[0]?.lagRecords ?? 1) === 0 && partitions[0]!.publishedOffset === 20
+      }
+      while (!(await isDone()));
+      await running!.stop()
+      running = null
+      await put(20, 32)
+      const [shown, above, below, strange] = await Promise.all([
+        lag(),
+        lag('--max-lag', '11', '--count', '5'),
+        lag('--max-lag', '12', '--json'),
+        lag('--topic', 'other'),
+      ])
+      expect(shown.out, shown.err).toMatch(/^meters, incarnation 1, .*: 12 records, .* behind\n/)
+      expect(above).toMatchObject({ code: 5, err: 'above --max-lag: all partitions, merge-0\n' })
+      expect(below.code).toBe(0)
+      expect(JSON.parse(below.out)).toMatchObject({ partitions: [{ lagRecords: 12, isExact: true }] })
+      expect(strange.err).toMatch(/^error USAGE: meters reads a Kinesis stream, not topics\n/)
+      client.close()
+    })
   })
 })
