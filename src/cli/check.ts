@@ -3,12 +3,13 @@ import { directoryRegistry } from '../../consumers/registry/index.ts'
 import { isSameSchema } from '../avro/canonical-schema.ts'
 import { parseAvroSchema } from '../avro/schema-model.ts'
 import { compilePlan, tableShapesOf } from '../engine/plan.ts'
-import { type SchemaId, schemaName, WriterSchemas } from '../engine/writer-schemas.ts'
+import { schemaName, WriterSchemas } from '../engine/writer-schemas.ts'
 import { PipelineError } from '../errors.ts'
 import { schemaOf } from '../runtime/schema-memory.ts'
 import type { PipelineSpec } from '../topology/node.ts'
 import { topicPath } from '../topology/problem.ts'
 import { validatePipeline } from '../topology/validate.ts'
+import { type Finding, readable } from './check-finding.ts'
 import type { CheckedStream } from './check-stream.ts'
 import { EXIT, type ExitCode, InvalidProgramError, usageError } from './failure.ts'
 import { counted } from './format.ts'
@@ -59,11 +60,6 @@ function tablesOf(spec: PipelineSpec): readonly string[] {
     const { code, message, advice, cause } = error
     throw new InvalidProgramError(code, message, { cause, ...(advice === undefined ? {} : { advice }) })
   }
-}
-
-export interface Finding {
-  readonly ok: boolean
-  readonly text: string
 }
 
 async function checkSchemas(spec: PipelineSpec, options: CheckOptions): Promise<readonly Finding[]> {
@@ -126,11 +122,4 @@ async function checkRecording(
     }
   }
   return findings
-}
-
-export function readable(schemas: WriterSchemas, id: SchemaId, json: string | null): Finding {
-  schemas.learn(id, json)
-  const schema = schemas.get(id)!
-  if (schema.kind === 'decoder') return { ok: true, text: `${schemaName(id)} can be read` }
-  return { ok: false, text: `${schema.message}; its records become dead letters (${schema.reason})` }
 }
