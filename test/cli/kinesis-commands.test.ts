@@ -145,6 +145,29 @@ describe.skipIf(packages.kind === 'missing')('the commands on a Kinesis stream',
       expect(records.map(({ key }) => new TextDecoder().decode(key ?? undefined))).toContain('//4=')
     })
 
+    it.each([
+      ['keep', ['--partitions', 'keep']],
+      ['hash', []],
+    ])('may be aggregated: few records, and each shard in its whole order (%s)', async (how, options) => {
+      const folder = projectWith(sampleRecords())
+      const stream = newName()
+      const sent = await produce(stream, folder, '--create-stream', '--aggregate', ...options)
+      expect(sent, sent.err).toMatchObject({ code: 0, err: '' })
+      const entries = Number(/they are in (\d+) records? of the stream/.exec(sent.out)?.[1])
+      expect(entries).toBeLessThan(60)
+      expect((await record(stream, folder)).code).toBe(0)
+      const records = await readRecording(join(folder, 'back.avro'))
+      expect(byKey(records)).toEqual(byKey(sampleRecords()))
+      for (const partition of [0, 1]) {
+        const numbers = records
+          .filter((each) => each.partition === partition && each.value !== null && each.value.length > 0)
+          .map(({ value }) => Number(new TextDecoder().decode(value!).split(' ')[1]))
+        expect(numbers.length).toBeGreaterThan(0)
+        expect(numbers).toEqual(numbers.toSorted((a, b) => a - b))
+        if (how === 'keep') expect(numbers.every((n) => (n % 3 === 0 ? 1 : 0) === partition)).toBe(true)
+      }
+    })
+
     it('has aggregates taken apart, and each shard after those that it was made of', async () => {
       const stream = newName()
       const folder = folderWith({})

@@ -14,6 +14,7 @@ import type { ShardLag } from '../../src/cli/shard-lag.ts'
 import type { Channel } from '../../src/cli/terminal.ts'
 import { KinesisClientApi } from '../../src/kinesis/client.ts'
 import type { KinesisOptions } from '../../src/kinesis/options.ts'
+import type { Clock } from '../../src/ports.ts'
 import { runPipeline } from '../../src/runtime/run-pipeline.ts'
 import { systemClock, systemEntropy } from '../../src/runtime/system.ts'
 import { FakeKinesis } from '../kinesis/fake-kinesis.ts'
@@ -105,7 +106,7 @@ describe('the lag of a pipeline that reads a stream', () => {
     }
   }
 
-  const measure = (recordsMax = 1_000): Promise<LagReport<ShardLag>> =>
+  const measure = (recordsMax = 1_000, clock: Clock = systemClock): Promise<LagReport<ShardLag>> =>
     measureStreamLag({
       store: directory(lake).store,
       api,
@@ -114,7 +115,7 @@ describe('the lag of a pipeline that reads a stream', () => {
       stream: null,
       recordsMax,
       transactionalIdPrefix: '',
-      retry: { ...world, signal: AbortSignal.abort() },
+      retry: { ...world, clock, signal: AbortSignal.abort() },
     })
 
   /** Until every shard is in every table. */
@@ -204,6 +205,20 @@ describe('the lag of a pipeline that reads a stream', () => {
     expect(show.out).toContain('what follows is in readings-000000000002, readings-000000000003')
     expect(verify).toMatchObject({ code: 0 })
     expect(windows.out).toMatch(/ readings-000000000000 +ended /)
+  })
+
+  it('says where records were deleted before they were read', async () => {
+    api = new FakeKinesis({ clock: systemClock, retentionMs: 5_000 })
+    api.addStream('readings', 1)
+    produce(SHARDS[0], 0, 10)
+    start()
+    await settle(1)
+    await running!.stop()
+    running = null
+    produce(SHARDS[0], 10, 12)
+    const later = { ...systemClock, nowMs: () => Date.now() + 10_000 }
+    const { partitions } = await measure(1_000, later)
+    expect(partitions).toMatchObject([{ note: 'expired', isExact: false }])
   })
 
   it('says where the stream is another one of its name', async () => {
