@@ -1,11 +1,16 @@
 /**
- * `npm run example:kinesis`: starts a stand-in for Kinesis (kinesis-local, from npm), publishes the recorded frames to a stream of it, runs kinesis.ts until it has
- * all of them, splits a shard on the way, and shows what came of it. Needs nothing but Node and npm; takes about a minute.
+ * `npm run example:kinesis`: starts a stand-in for Kinesis (kinesis-local, from npm), runs kinesis.ts on a stream of it, splits a shard, publishes the
+ * recorded frames, and shows what came of them. Needs nothing but Node and npm; takes about a minute.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { existsSync, rmSync } from 'node:fs'
 import { promisify } from 'node:util'
-import { KinesisClient, SplitShardCommand } from '@aws-sdk/client-kinesis'
+import {
+  CreateStreamCommand,
+  DescribeStreamSummaryCommand,
+  KinesisClient,
+  SplitShardCommand,
+} from '@aws-sdk/client-kinesis'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { findKinesisPackages, startKinesis } from '../../test/parts/kinesis.ts'
 
@@ -48,24 +53,39 @@ try {
 }
 
 async function demonstrate(): Promise<void> {
-  const publishing = millrace(
-    ...'produce --recording examples/lorawan/frames.avro --stream frames --create-stream --shards 3'.split(
-      ' ',
-    ),
-    ...'--partitions keep --aggregate'.split(' '),
-  )
+  const client = new KinesisClient({
+    endpoint: server.endpoint,
+    region: env.AWS_REGION,
+    credentials: { accessKeyId: 'example', secretAccessKey: 'example' },
+    requestHandler: new NodeHttpHandler(),
+  })
+  say('the stream frames is made, with two shards')
+  await client.send(new CreateStreamCommand({ StreamName: 'frames', ShardCount: 2 }))
+  await until('the stream is there', () => isActive(client))
   say('the pipeline runs in a process of its own, and stays')
   const worker = start('run', 'examples/lorawan/kinesis.ts')
-  await until('the pipeline has begun', async () => (await lag()).partitions.length >= 3)
-  say('a shard is split while its records are read')
-  await splitShard('shardId-000000000000')
-  await publishing
-  await until('all is published', async () => (await lag()).isReached)
+  await until('the pipeline has begun', async () => (await shardsWithWork()) >= 2)
+  say('the second shard is split: its children begin where it has ended')
+  await client.send(
+    new SplitShardCommand({
+      StreamName: 'frames',
+      ShardToSplit: 'shardId-000000000001',
+      NewStartingHashKey: String((2n ** 128n / 4n) * 3n),
+    }),
+  )
+  client.destroy()
+  await until('the children are read', async () => (await shardsWithWork()) >= 4)
+  await millrace(
+    ...'produce --recording examples/lorawan/frames.avro --stream frames --partitions keep --aggregate'.split(
+      ' ',
+    ),
+  )
+  await until('all is published', async () => isReached(await lag()))
   await millrace('lag', '--lake', LAKE)
   say('Ctrl-C: what is open is recorded and published')
+  running = null
   worker.kill('SIGINT')
   await new Promise((resolve) => worker.once('exit', resolve))
-  running = null
   await millrace('tables', '--lake', LAKE)
   await millrace(
     'query',
@@ -79,6 +99,13 @@ async function demonstrate(): Promise<void> {
     LAKE,
     'select devEui, sum(frames) frames, round(sum(avgRssi * frames) / sum(frames), 1) rssi from gold.device_hours group by devEui order by frames desc limit 5',
   )
+}
+
+async function isActive(client: KinesisClient): Promise<boolean> {
+  const { StreamDescriptionSummary: summary } = await client.send(
+    new DescribeStreamSummaryCommand({ StreamName: 'frames' }),
+  )
+  return summary?.StreamStatus === 'ACTIVE'
 }
 
 /** A command as a user would type it, with what it prints. */
@@ -105,44 +132,32 @@ function start(...args: readonly string[]): ChildProcess {
   return child
 }
 
+/** What of `millrace lag --json` is looked at. */
 interface Lag {
-  readonly partitions: readonly unknown[]
-  readonly isReached: boolean
+  readonly partitions: readonly { readonly recordedAt: string | null }[]
+  readonly merges: readonly { readonly epochsToFold: number; readonly unpublishedEpochs: number }[]
+  readonly lagRecords: number
+  readonly lagMs: number
 }
 
-async function lag(): Promise<Lag> {
+/** Null where there is no lake yet. */
+async function lag(): Promise<Lag | null> {
   try {
-    const { stdout } = await execute(process.execPath, ['bin/millrace.js', 'lag', '--lake', LAKE, '--json'], {
-      env,
-    })
-    const report = JSON.parse(stdout) as {
-      readonly partitions: readonly unknown[]
-      readonly lagRecords: number
-      readonly lagMs: number
-    }
-    return { partitions: report.partitions, isReached: report.lagRecords === 0 && report.lagMs === 0 }
+    const args = ['bin/millrace.js', 'lag', '--lake', LAKE, '--json']
+    return JSON.parse((await execute(process.execPath, args, { env })).stdout) as Lag
   } catch {
-    // There is no lake yet.
-    return { partitions: [], isReached: false }
+    return null
   }
 }
 
-async function splitShard(shardId: string): Promise<void> {
-  const client = new KinesisClient({
-    endpoint: server.endpoint,
-    region: env.AWS_REGION,
-    credentials: { accessKeyId: 'example', secretAccessKey: 'example' },
-    requestHandler: new NodeHttpHandler(),
-  })
-  const thirdOfKeys = 2n ** 128n / 3n
-  await client.send(
-    new SplitShardCommand({
-      StreamName: 'frames',
-      ShardToSplit: shardId,
-      NewStartingHashKey: String(thirdOfKeys / 2n),
-    }),
-  )
-  client.destroy()
+async function shardsWithWork(): Promise<number> {
+  const { partitions = [] } = (await lag()) ?? {}
+  return partitions.filter(({ recordedAt }) => recordedAt !== null).length
+}
+
+function isReached(report: Lag | null): boolean {
+  if (report === null || report.lagRecords > 0 || report.lagMs > 0) return false
+  return report.merges.every((merge) => merge.epochsToFold === 0 && merge.unpublishedEpochs === 0)
 }
 
 async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {

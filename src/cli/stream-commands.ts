@@ -25,8 +25,8 @@ export function describeStreams(program: Command, terminal: Terminal, run: Run):
     `Keys, values, headers, timestamps and partitions are those of the recording. With --registry the schemas of the recording are
 registered there, and only the four bytes of the schema id change, where the registry gives another one. In a topic each record is stored once.
 
-In a stream each record is stored at least once: where an answer is lost, it is put again. A key's records keep their order. The partition key is the
-record's key (in base64 where that is no text; one of its own where it has none). Timestamps are those of arrival, and there are no headers.
+In a stream each record is stored at least once: where an answer is lost, it is put again. A key's records keep their order; with
+--aggregate all of a shard do, and readers take them apart, as the KCL and Millrace do. The partition key is the record's key (in base64 where that is no text; one of its own where it has none). Timestamps are those of arrival, and there are no headers.
 
 ${KAFKA_HELP}
 
@@ -65,7 +65,7 @@ Example:
     .option('--timestamps <which>', 'keep: as recorded; now: the time of sending (default: keep)')
     .option(
       '--aggregate',
-      'several records of a key in one record of the stream, as the Kinesis Producer Library does: faster where keys are few',
+      'many records in one of the stream, as the Kinesis Producer Library does: faster, and all of a shard keep their order',
     )
     .option('--loop', 'begin again at the end, until Ctrl-C')
     .action((options: Options) => run(produceCommand(options, terminal)))

@@ -8,7 +8,7 @@ export interface StreamSenderOptions {
   readonly stream: string
   readonly clock: Clock
   readonly entropy: Entropy
-  /** Records of one key that wait for each other are put as one, in the format of the Kinesis Producer Library. Default false. */
+  /** Records that wait for each other are put as one, in the format of the Kinesis Producer Library: those of one order key must get to one shard. Default false. */
   readonly aggregate?: boolean
   /** How long nothing may be stored until that counts as a failure. Default 120,000. */
   readonly patienceMs?: number
@@ -22,6 +22,8 @@ const AGGREGATE_BYTES_MAX = 50 * 1024
 const REQUESTS_AT_ONCE = 4
 /** Beyond so much that is not stored `ready` waits. */
 const QUEUE_ENTRIES_MAX = 20_000
+/** Keys go their own ways, and so records of different keys overtake each other by this much at most: readers have bounds for what is out of order. */
+const AHEAD_MAX = 2_000
 const QUEUE_BYTES_MAX = 16 * 1024 * 1024
 const PATIENCE_MS = 120_000
 const PAUSE_MS_MIN = 100
@@ -92,7 +94,8 @@ export class StreamSender {
   }
 
   get #hasRoom(): boolean {
-    return this.#queuedEntries < QUEUE_ENTRIES_MAX && this.#queuedBytes < QUEUE_BYTES_MAX
+    const entriesMax = this.#options.aggregate === true ? QUEUE_ENTRIES_MAX : AHEAD_MAX
+    return this.#queuedEntries < entriesMax && this.#queuedBytes < QUEUE_BYTES_MAX
   }
 
   #add(item: Item): void {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { RawRecord } from '../../consumers/recording/raw-record.ts'
 import { PipelineError } from '../errors.ts'
 import type { KinesisApi, StreamFacts } from '../kinesis/api.ts'
@@ -14,7 +15,7 @@ export interface StreamTargetOptions {
   /** Of a new stream; null: as many as the recording has partitions. */
   readonly shards: number | null
   readonly partitions: 'keep' | 'hash'
-  /** Several records of a key in one, as the Kinesis Producer Library does. */
+  /** Several records of a shard in one, as the Kinesis Producer Library does: all of a shard then keep their order. */
   readonly aggregate: boolean
 }
 
@@ -59,7 +60,7 @@ export class StreamTarget implements SendTarget {
     const { stream, partitions: how } = this.#options
     const facts = await this.#find(partitions, terminal)
     this.#recordBytesMax = facts.recordBytesMax
-    if (how === 'hash') return
+    if (how === 'hash' && !this.#options.aggregate) return
     const shards = (await this.#api.listShards(stream)).filter(({ isClosed }) => !isClosed)
     const starts = shards.map(({ hashKeyStart }) => BigInt(hashKeyStart))
     this.#hashKeys = starts.sort((a, b) => (a < b ? -1 : 1)).map(String)
@@ -81,12 +82,19 @@ export class StreamTarget implements SendTarget {
     if (partitionKey.length > KEY_LENGTH_MAX || bytes > this.#recordBytesMax) {
       throw unsendable(record, partitionKey, bytes, this.#recordBytesMax)
     }
-    const hashKey =
-      this.#options.partitions === 'keep'
-        ? this.#hashKeys[partition % this.#hashKeys.length]
-        : recordedHashKey(record)
+    const { partitions, aggregate } = this.#options
+    const recorded = recordedHashKey(record)
+    let hashKey = partitions === 'keep' ? this.#hashKeys[partition % this.#hashKeys.length] : recorded
+    // What stands in one record has one hash key, so that no reader takes a part of it for that of another shard.
+    if (aggregate && partitions === 'hash') hashKey = this.#shardOf(recorded ?? hashOf(partitionKey))
     const entry = { partitionKey, data, ...(hashKey === undefined ? {} : { explicitHashKey: hashKey }) }
-    return this.#sender.send(entry, key)
+    return this.#sender.send(entry, aggregate ? hashKey! : key)
+  }
+
+  /** The first hash key of the shard that has this one. */
+  #shardOf(hashKey: string): string {
+    const hash = BigInt(hashKey)
+    return this.#hashKeys.findLast((start) => BigInt(start) <= hash) ?? this.#hashKeys[0]!
   }
 
   flush(): Promise<void> {
@@ -153,6 +161,11 @@ function recordedHashKey({ headers }: RawRecord): string | undefined {
   const value = headers.find(({ key }) => key === EXPLICIT_HASH_KEY)?.value
   const text = value === null || value === undefined ? '' : new TextDecoder().decode(value)
   return /^\d{1,39}$/.test(text) ? text : undefined
+}
+
+/** By which Kinesis finds a shard: the MD5 of the key as a number. */
+function hashOf(partitionKey: string): string {
+  return BigInt(`0x${createHash('md5').update(partitionKey).digest('hex')}`).toString()
 }
 
 function unsendable(

