@@ -14,7 +14,8 @@ import {
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { findKinesisPackages, startKinesis } from '../../test/parts/kinesis.ts'
 
-const LAKE = './lake-kinesis'
+const OWN_LAKE = './lake-kinesis'
+const LAKE = process.env['MILLRACE_LAKE'] ?? OWN_LAKE
 const WITHIN_MS = 240_000
 
 const execute = promisify(execFile)
@@ -29,6 +30,12 @@ if (packages.kind === 'missing') {
   process.exit(1)
 }
 if (existsSync(LAKE)) {
+  if (LAKE !== OWN_LAKE) {
+    console.error(
+      `millrace · ${LAKE} is there already\n  Name a folder that is not: its stream is gone with the stand-in that it came from.`,
+    )
+    process.exit(1)
+  }
   say(`${LAKE} is of an earlier run, and its stream is gone with the stand-in: it begins again`)
   for (const folder of [LAKE, `${LAKE}-schemas`]) rmSync(folder, { recursive: true, force: true })
 }
