@@ -17,6 +17,7 @@ import { s3 } from '../../sinks/s3/index.ts'
 import { Prng } from '../../src/testing/simulation/prng.ts'
 import { mustBeReady } from '../parts/cache.ts'
 import { findKinesisPackages, type Kinesis, startKinesis } from '../parts/kinesis.ts'
+import { type FanOutFront, startFanOutFront } from '../parts/h2-front.ts'
 import { findPython, runPython } from '../parts/python.ts'
 import { findRegistryPackages, type Registry, startRegistry } from '../parts/registry.ts'
 import { findS3Packages, freshBucket, type S3, s3Client, startS3 } from '../parts/s3.ts'
@@ -47,6 +48,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'millrace-kinesis-loop-'))
 let missing: string | null = null
 let python = ''
 let kinesis: Kinesis
+let front: FanOutFront
 let client: KinesisClient
 let registry: Registry
 let store: S3
@@ -68,6 +70,7 @@ beforeEach(async ({ skip }) => {
     return
   }
   ;[kinesis, registry, store] = await Promise.all([startKinesis(), startRegistry(), startS3()])
+  front = await startFanOutFront(kinesis.endpoint)
   bucket = await freshBucket(store)
   // The server forgets a bucket that is empty when it is killed.
   const buckets = s3Client(store)
@@ -86,6 +89,7 @@ beforeEach(async ({ skip }) => {
 
 afterEach(async () => {
   client?.destroy()
+  await front?.close()
   await Promise.all([kinesis?.dispose(), registry?.dispose(), store?.dispose()])
 })
 
@@ -114,7 +118,8 @@ it.each([
       scratch: mkdtempSync(join(scratch, 'logs-')),
       max: WORKERS_MAX,
       env: {
-        LOOP_KINESIS: kinesis.endpoint,
+        // Kinesis lets others subscribe to a shard after five seconds; the stand-in itself does not.
+        LOOP_KINESIS: front.endpoint,
         LOOP_FAN_OUT: consumer,
         LOOP_REGISTRY: registry.url,
         LOOP_BUCKET: bucket,
