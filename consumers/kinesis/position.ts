@@ -51,6 +51,11 @@ export function parseKinesisPosition(text: string): KinesisPosition {
   }
 }
 
+/** Nothing was read there yet: `asOfMs` is then when it was decided to begin with what there is, however old. */
+export function isBeginning(place: PositionPlace): boolean {
+  return place.kind === 'trim' || place.kind === 'time' || (place.kind === 'at' && place.index === undefined)
+}
+
 /** Where Kinesis is asked to begin. Null at the end: there is nothing to ask for. */
 export function startOfPlace(place: PositionPlace): ShardStart | null {
   switch (place.kind) {

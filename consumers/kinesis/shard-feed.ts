@@ -4,7 +4,7 @@ import type { KinesisCounts } from '../../src/kinesis/counts.ts'
 import type { Clock, Log, PartitionReader, ReadResult, SourcePartition } from '../../src/ports.ts'
 import type { FeedBudget } from './feed-budget.ts'
 import { hashRange } from './hash-range.ts'
-import { encodeKinesisPosition, type KinesisPosition, startOfPlace } from './position.ts'
+import { encodeKinesisPosition, isBeginning, type KinesisPosition, startOfPlace } from './position.ts'
 import type { ShardFetch, ShardTarget } from './shard-fetch.ts'
 import { ShardRows } from './shard-rows.ts'
 import { taskOfShard } from './shard-task.ts'
@@ -38,7 +38,7 @@ export interface ShardFeedOptions {
 /** A quiet shard says so in the chain each so many parts of the retention: a pipeline that stands still for less loses nothing. */
 const QUIET_PARTS = 8
 /** Of the retention: who has been so far within it is not one who has begun at its edge. */
-const MARGIN_PARTS = 16
+export const MARGIN_PARTS = 16
 const CHILDREN_PAUSE_MS = 1_000
 /** A list that does not have them yet has them soon; one that never will belongs to a stream of which they are gone too. */
 const CHILDREN_LOOKS = 10
@@ -56,6 +56,8 @@ export class ShardFeed implements PartitionReader {
   #fetchFrom: ShardStart | null
   /** All that arrived before this moment was accepted. */
   #fetchedAsOfMs: number
+  /** Records were accepted: before the first ones nothing is known to be missing, however old they are. */
+  #hasBegun: boolean
   /** Of the last position that the reader got. */
   #givenAsOfMs: number
   /** An answer has reached the tip of the shard: when. */
@@ -76,6 +78,7 @@ export class ShardFeed implements PartitionReader {
     this.start = options.start
     this.#fetchFrom = shard === null ? null : startOfPlace(position.place)
     this.#fetchedAsOfMs = position.asOfMs
+    this.#hasBegun = !isBeginning(position.place)
     this.#givenAsOfMs = position.asOfMs
     this.#rows = new ShardRows(position, {
       range: shard === null ? null : hashRange(shard.hashKeyStart, shard.hashKeyEnd),
@@ -147,7 +150,7 @@ export class ShardFeed implements PartitionReader {
 
   #accept({ records, millisBehindLatest, children }: ShardAnswer): void {
     if (this.#closed.signal.aborted || this.#failure !== null) return
-    const { clock, budget } = this.#options
+    const { clock, budget, retentionMs } = this.#options
     const nowMs = clock.nowMs()
     const last = records.at(-1)
     if (last !== undefined) {
@@ -157,15 +160,18 @@ export class ShardFeed implements PartitionReader {
       this.#rows.add(records)
       budget.add(this.#rows.bufferedBytes - bufferedBytes)
       this.#fetchFrom = { kind: 'after', sequenceNumber: last.sequenceNumber }
-      this.#fetchedAsOfMs = Math.max(this.#fetchedAsOfMs, last.arrivalMs)
+      this.#fetchedAsOfMs = this.#hasBegun ? Math.max(this.#fetchedAsOfMs, last.arrivalMs) : last.arrivalMs
+      this.#hasBegun = true
     }
     if (children !== null) void this.#findChildren(children)
     else {
       const isAtTip = millisBehindLatest === null ? last === undefined : millisBehindLatest === 0
       this.#tipMs = isAtTip ? nowMs : null
-      const behindMs = millisBehindLatest ?? Number.POSITIVE_INFINITY
+      const behindMs = millisBehindLatest ?? (isAtTip ? 0 : Number.POSITIVE_INFINITY)
       this.#fetchedAsOfMs = Math.max(this.#fetchedAsOfMs, nowMs - behindMs)
     }
+    const isKnown = this.#hasBegun || this.#tipMs !== null
+    if (isKnown && this.#fetchedAsOfMs - this.#marginMs >= nowMs - retentionMs()) this.#wasSafe = true
     if (this.#hasNews) this.#ring()
   }
 
@@ -233,9 +239,7 @@ export class ShardFeed implements PartitionReader {
     const { partition, retentionMs, acceptLoss, log } = this.#options
     const asOfMs = this.#fetchedAsOfMs
     const horizonMs = nowMs - retentionMs()
-    const marginMs = retentionMs() / MARGIN_PARTS
-    if (asOfMs >= horizonMs + marginMs) this.#wasSafe = true
-    const toleratedMs = this.#wasSafe ? 0 : marginMs
+    const toleratedMs = this.#wasSafe ? 0 : this.#marginMs
     if (asOfMs + toleratedMs >= horizonMs || firstArrivalMs <= asOfMs) return
     if (this.#wasSafe && !acceptLoss) return this.#end(positionExpired(partition.id, asOfMs, horizonMs))
     if (this.#hasWarnedOfLoss) return
@@ -244,6 +248,10 @@ export class ShardFeed implements PartitionReader {
       { partition: partition.id, from: instant(asOfMs), to: instant(Math.min(firstArrivalMs, horizonMs)) },
       'reading is slower than retention: it may have deleted records before they were read',
     )
+  }
+
+  get #marginMs(): number {
+    return this.#options.retentionMs() / MARGIN_PARTS
   }
 
   #countForeign(records: number): void {

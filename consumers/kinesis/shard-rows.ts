@@ -3,7 +3,7 @@ import { RecordRows } from '../../src/kafka/record-rows.ts'
 import type { Header, RecordBatch } from '../../src/ports.ts'
 import { Aggregate } from './aggregate.ts'
 import type { HashRange } from './hash-range.ts'
-import { encodeKinesisPosition, type KinesisPosition, type PositionPlace } from './position.ts'
+import { encodeKinesisPosition, isBeginning, type KinesisPosition, type PositionPlace } from './position.ts'
 
 export interface ShardRowsOptions {
   /** Null: every key is the shard's. */
@@ -42,6 +42,8 @@ export class ShardRows {
   #place: PositionPlace
   #offset: number
   #asOfMs: number
+  /** Something was read: `#asOfMs` is no longer that of the decision to begin with whatever there is, but what was read. */
+  #hasBegun: boolean
   #arena: Buffer = Buffer.allocUnsafeSlow(ARENA_BYTES_MIN)
   #used = 0
   /** By row: the record on the wire, and the one in it behind the row; -1 behind all of it. */
@@ -52,6 +54,7 @@ export class ShardRows {
     this.#place = place
     this.#offset = offset
     this.#asOfMs = asOfMs
+    this.#hasBegun = !isBeginning(place)
     this.#options = options
   }
 
@@ -94,7 +97,7 @@ export class ShardRows {
   /** Null where there is none: what was there may all have been of other shards. The batch is good until the next one is taken. */
   take(recordsMax: number): RecordBatch | null {
     const rows = this.#rows
-    const asOfMs = this.#asOfMs
+    const asOfMs = this.#hasBegun ? this.#asOfMs : -Infinity
     rows.reset(this.#arena)
     this.#used = 0
     this.#sequences = []
@@ -216,7 +219,8 @@ export class ShardRows {
 
   #moveTo(place: PositionPlace, arrivalMs: number): void {
     this.#place = place
-    this.#asOfMs = Math.max(this.#asOfMs, arrivalMs)
+    this.#asOfMs = this.#hasBegun ? Math.max(this.#asOfMs, arrivalMs) : arrivalMs
+    this.#hasBegun = true
   }
 
   #sequenceHeader({ sequenceNumber }: WireRecord): Header {

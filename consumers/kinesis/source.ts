@@ -21,7 +21,7 @@ import type { PollLimits } from './poll-limits.ts'
 import { pollShard } from './poll.ts'
 import { encodeKinesisPosition, type KinesisPosition, parseKinesisPosition } from './position.ts'
 import { loadRoots, settleRoots } from './roots-file.ts'
-import { ShardFeed } from './shard-feed.ts'
+import { MARGIN_PARTS, ShardFeed } from './shard-feed.ts'
 import type { ShardFetch } from './shard-fetch.ts'
 import { shardNumber, shardOfTask, taskOfShard } from './shard-task.ts'
 import { instant, positionExpired, shardGone, streamRecreated } from './source-error.ts'
@@ -230,12 +230,19 @@ export class KinesisSource implements Source {
     const { clock, log, acceptLoss } = this.#world
     if (position.createdMs !== createdMs) throw streamRecreated(stream, position.createdMs, createdMs)
     const { place, asOfMs } = position
-    const horizonMs = clock.nowMs() - retentionMs
+    const nowMs = clock.nowMs()
+    const horizonMs = nowMs - retentionMs
     if (place.kind === 'end' || (shard !== null && asOfMs >= horizonMs)) return asOfMs
-    if (!acceptLoss) throw shard === null ? shardGone(id, asOfMs) : positionExpired(id, asOfMs, horizonMs)
+    const begunMs = this.#settled?.roots.decidedMs ?? Number.NEGATIVE_INFINITY
+    const isNew = shard !== null && nowMs - begunMs < retentionMs / MARGIN_PARTS
+    if (!acceptLoss && !isNew) {
+      throw shard === null ? shardGone(id, asOfMs) : positionExpired(id, asOfMs, horizonMs)
+    }
     log.warn(
       { partition: id, from: instant(asOfMs), to: shard === null ? 'its end' : instant(horizonMs) },
-      'retention may have deleted records that were not read: they are lost, as accepted',
+      acceptLoss
+        ? 'retention may have deleted records that were not read: they are lost, as accepted'
+        : 'the pipeline has just begun with the oldest records, and was started again while retention took more of them away: it goes on with what there is',
     )
     return Math.max(asOfMs, horizonMs)
   }

@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest'
+import { parseKinesisPosition } from '../../../consumers/kinesis/position.ts'
+import type { KinesisSource } from '../../../consumers/kinesis/source.ts'
+import { taskOfShard } from '../../../consumers/kinesis/shard-task.ts'
+import type { MembershipListener, PartitionReader, ReadResult } from '../../../src/ports.ts'
+import { memoryStore } from '../../../src/testing/memory-store.ts'
+import type { FakeKinesisOptions } from '../../kinesis/fake-kinesis.ts'
+import { rowsOf } from './kpl-kit.ts'
+import { SourceKit } from './source-kit.ts'
+
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+const SHARD = 'shardId-000000000000'
+const PARTITION = { id: taskOfShard('trips', SHARD), topic: 'trips', partition: 0 }
+
+const LISTENER: MembershipListener = {
+  assigned: () => {},
+  revoked: async () => {},
+  lost: () => {},
+  failed: () => {},
+}
+
+/** The next that is no empty batch. */
+async function next(kit: SourceKit, reader: PartitionReader, recordsMax = 100): Promise<ReadResult> {
+  for (;;) {
+    const result = await kit.within(reader.read(recordsMax))
+    if (result.kind !== 'records' || result.batch.count > 0) return result
+  }
+}
+
+function textsOf(result: ReadResult): readonly string[] {
+  return result.kind === 'records' ? rowsOf(result.batch).map(({ value }) => value) : []
+}
+
+function positionOf(result: ReadResult): string {
+  return result.kind === 'records' ? result.batch.positionAfter(result.batch.count - 1) : ''
+}
+
+const STORE_OF = new WeakMap<SourceKit, ReturnType<typeof memoryStore>>()
+
+describe('a pipeline that begins with the oldest records of a stream', () => {
+  async function beginAt(kit: SourceKit, source: KinesisSource): Promise<PartitionReader> {
+    await kit.within(
+      source.membership.join([], LISTENER, { store: STORE_OF.get(kit)!, prefix: 'p/_leases/', known: [] }),
+    )
+    return kit.within(source.open(PARTITION, null))
+  }
+
+  function newKit(options: Partial<FakeKinesisOptions> = {}): SourceKit {
+    const kit = new SourceKit(1, options)
+    STORE_OF.set(kit, memoryStore())
+    return kit
+  }
+
+  it('has come no further than the records that it has read', async () => {
+    const kit = newKit()
+    const arrivedMs = kit.clock.nowMs()
+    kit.kinesis.put('trips', 'a')
+    await kit.clock.advance(HOUR_MS)
+    kit.kinesis.put('trips', 'b')
+    await kit.clock.advance(12 * HOUR_MS)
+    kit.kinesis.put('trips', 'c')
+    const first = await next(kit, await beginAt(kit, kit.source()), 1)
+    expect(textsOf(first)).toEqual(['a'])
+    expect(parseKinesisPosition(positionOf(first)).asOfMs).toBe(arrivedMs)
+    // By then Kinesis has deleted the second one, which nobody has read.
+    await kit.clock.advance(13 * HOUR_MS)
+    await expect(kit.within(kit.source().open(PARTITION, positionOf(first)))).rejects.toMatchObject({
+      code: 'POSITION_EXPIRED',
+    })
+  })
+
+  it('may be started again while it is still at the edge', async () => {
+    const kit = newKit()
+    kit.kinesis.put('trips', 'a')
+    await kit.clock.advance(MINUTE_MS)
+    kit.kinesis.put('trips', 'b')
+    await kit.clock.advance(23.9 * HOUR_MS)
+    kit.kinesis.put('trips', 'c')
+    const source = kit.source()
+    const first = await next(kit, await beginAt(kit, source), 1)
+    await kit.within(source.membership.leave())
+    await kit.clock.advance(30 * MINUTE_MS)
+    const again = kit.source()
+    await beginAt(kit, again)
+    const reader = await kit.within(again.open(PARTITION, positionOf(first)))
+    expect(textsOf(await next(kit, reader))).toEqual(['c'])
+    expect(kit.warnings().join()).toMatch(/has just begun with the oldest records/)
+    await kit.within(again.membership.leave())
+  })
+
+  it('is told where it falls behind, also when it has read but once', async () => {
+    const kit = newKit({ recordsMax: 1 })
+    for (const text of ['a', 'b']) {
+      kit.kinesis.put('trips', text.repeat(1_000_000))
+      await kit.clock.advance(HOUR_MS)
+    }
+    await kit.clock.advance(8 * HOUR_MS)
+    const reader = await beginAt(kit, kit.source())
+    await kit.clock.advance(1_000)
+    // Nobody reads: nothing is fetched, and what there was goes.
+    await kit.clock.advance(20 * HOUR_MS)
+    kit.kinesis.put('trips', 'c')
+    await expect(
+      (async () => {
+        for (let reads = 0; reads < 50; reads++) await next(kit, reader)
+      })(),
+    ).rejects.toMatchObject({ code: 'POSITION_EXPIRED' })
+  })
+})
