@@ -248,8 +248,7 @@ class Subscriber {
       return
     }
     if (!isMissing || consumer === null) throw fault
-    const children = await whileRead(signal, this.#end.ofMissing(fault))
-    if (children !== null) this.#take({ records: [], millisBehindLatest: null, children })
+    await whileRead(signal, this.#end.ofMissing(fault))
   }
 
   /** Counts, tells, and says how long to wait. */

@@ -57,20 +57,14 @@ export class ShardEnd {
   }
 
   /**
-   * Kinesis does not know the shard. It goes when its last record has expired, and has ended then for whoever reads it; whether something was lost to its reader is for the
-   * reader to judge. The children. Throws KINESIS_UNAVAILABLE while the shard is listed, and `fault` where it stays in the list.
+   * Kinesis does not know the shard. Throws KINESIS_UNAVAILABLE while the shard is listed, and `fault` where it stays in the list, or is not in it any more: it has gone
+   * with its last record then, and whether something was lost to its reader is for the reader to judge.
    */
-  async ofMissing(fault: PipelineError): Promise<readonly string[]> {
-    const { stream, shardId } = this.#place
-    const shards = await this.#shards()
-    if (shards.some((shard) => shard.shardId === shardId)) {
-      // One part of Kinesis may know of it later than another.
-      if (++this.#timesStillListed > STILL_LISTED_MAX) throw fault
-      throw unavailable(`${fault.message}, and the shard is listed`)
-    }
-    const children = shards.filter(({ parents }) => parents.includes(shardId)).map((shard) => shard.shardId)
-    this.#options.log.info({ stream, shard: shardId, children }, 'a shard is gone with its last record')
-    return children
+  async ofMissing(fault: PipelineError): Promise<never> {
+    const isListed = (await this.#shards()).some((shard) => shard.shardId === this.#place.shardId)
+    // One part of Kinesis may know of it later than another.
+    if (!isListed || ++this.#timesStillListed > STILL_LISTED_MAX) throw fault
+    throw unavailable(`${fault.message}, and the shard is listed`)
   }
 
   /** The shard has answered. */

@@ -8,7 +8,7 @@ import { encodeKinesisPosition, isBeginning, type KinesisPosition, startOfPlace 
 import type { ShardFetch, ShardTarget } from './shard-fetch.ts'
 import { ShardRows } from './shard-rows.ts'
 import { taskOfShard } from './shard-task.ts'
-import { instant, positionExpired } from './source-error.ts'
+import { instant, LOSS_ACCEPTED, positionExpired, shardGone } from './source-error.ts'
 
 export interface ShardFeedOptions {
   readonly partition: SourcePartition
@@ -29,6 +29,8 @@ export interface ShardFeedOptions {
   readonly fetch: ShardFetch
   /** The shards that have this one among their parents. */
   readonly children: (shardId: string) => Promise<readonly string[]>
+  /** Whether the stream has forgotten the shard. */
+  readonly isGone: (signal: AbortSignal) => Promise<boolean>
   /** What is behind an error that ends the reading: another stream of this name. */
   readonly explain: (error: PipelineError) => Promise<PipelineError>
   /** A reader is never kept longer than this: it may have an epoch to cut. */
@@ -187,7 +189,20 @@ export class ShardFeed implements PartitionReader {
   }
 
   async #endBy(fault: PipelineError): Promise<void> {
-    this.#end(await this.#options.explain(fault))
+    const { explain, isGone } = this.#options
+    if (fault.code === 'STREAM_NOT_FOUND' && (await isGone(this.#closed.signal))) this.#endGone()
+    else this.#end(await explain(fault))
+  }
+
+  /** A closed shard goes with its last record. It had none that was not accepted where its tip had been reached within the retention. */
+  #endGone(): void {
+    const { partition, clock, retentionMs, acceptLoss, log } = this.#options
+    const asOfMs = this.#fetchedAsOfMs
+    if (!this.#wasSafe || asOfMs < clock.nowMs() - retentionMs()) {
+      if (!acceptLoss) return this.#end(shardGone(partition.id, asOfMs))
+      log.warn({ partition: partition.id, from: instant(asOfMs), to: 'its end' }, LOSS_ACCEPTED)
+    }
+    void this.#findChildren([])
   }
 
   #end(failure: PipelineError): void {

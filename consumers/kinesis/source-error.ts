@@ -35,6 +35,10 @@ export function shardGone(where: string, asOfMs: number): PipelineError {
   )
 }
 
+/** Said where the loss is accepted. */
+export const LOSS_ACCEPTED =
+  'retention may have deleted records that were not read: they are lost, as accepted'
+
 export function instant(timeMs: number): string {
   return new Date(timeMs).toISOString()
 }

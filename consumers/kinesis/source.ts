@@ -24,7 +24,7 @@ import { loadRoots, settleRoots } from './roots-file.ts'
 import { MARGIN_PARTS, ShardFeed } from './shard-feed.ts'
 import type { ShardFetch } from './shard-fetch.ts'
 import { shardNumber, shardOfTask, taskOfShard } from './shard-task.ts'
-import { instant, positionExpired, shardGone, streamRecreated } from './source-error.ts'
+import { instant, LOSS_ACCEPTED, positionExpired, shardGone, streamRecreated } from './source-error.ts'
 import { StreamWatch } from './stream-watch.ts'
 
 export interface KinesisSourceOptions {
@@ -143,6 +143,7 @@ export class KinesisSource implements Source {
       budget: this.#budget,
       fetch: this.#fetch,
       children: (parent) => this.#watch.childrenOf(parent),
+      isGone: (signal) => this.#watch.isGone(shardId, from.createdMs, signal),
       explain: (error) => this.#watch.explain(error, from.createdMs),
       readWaitMs: READ_WAIT_MS,
     })
@@ -241,7 +242,7 @@ export class KinesisSource implements Source {
     log.warn(
       { partition: id, from: instant(asOfMs), to: shard === null ? 'its end' : instant(horizonMs) },
       acceptLoss
-        ? 'retention may have deleted records that were not read: they are lost, as accepted'
+        ? LOSS_ACCEPTED
         : 'the pipeline has just begun with the oldest records, and was started again while retention took more of them away: it goes on with what there is',
     )
     return Math.max(asOfMs, horizonMs)

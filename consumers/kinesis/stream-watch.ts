@@ -1,6 +1,6 @@
-import type { PipelineError } from '../../src/errors.ts'
+import { PipelineError } from '../../src/errors.ts'
 import type { KinesisApi, ShardFacts, StreamFacts } from '../../src/kinesis/api.ts'
-import type { Clock } from '../../src/ports.ts'
+import type { Clock, StopSignal } from '../../src/ports.ts'
 import { streamRecreated } from './source-error.ts'
 
 /** The stream and its shards, as they were at that moment. */
@@ -12,6 +12,7 @@ export interface StreamLook {
 
 /** Shards that are opened one after the other need not each have a list of their own: Kinesis answers ten to twenty such calls a second. */
 const LOOK_MS = 2_000
+const RETRY_MS = 1_000
 
 /** What a source knows of its stream: which one it is, and its shards. */
 export class StreamWatch {
@@ -56,6 +57,20 @@ export class StreamWatch {
     await this.look()
     const all = [...this.#shards.values()]
     return all.filter(({ parents }) => parents.includes(parent)).map(({ shardId }) => shardId)
+  }
+
+  /** Whether the stream is there, and does not list the shard any more. Goes on asking while Kinesis is away; false where that cannot be told. */
+  async isGone(shardId: string, createdMs: number, signal: StopSignal): Promise<boolean> {
+    while (!signal.aborted) {
+      try {
+        const { facts, shards } = await this.look()
+        return facts.createdMs === createdMs && !shards.some((listed) => listed.shardId === shardId)
+      } catch (error) {
+        if (!(error instanceof PipelineError && error.retryable)) return false
+        await this.#clock.sleep(RETRY_MS, signal)
+      }
+    }
+    return false
   }
 
   /** Of an error that ends the reading of a shard: STREAM_RECREATED where that is behind it. */

@@ -108,3 +108,42 @@ describe('a pipeline that begins with the oldest records of a stream', () => {
     ).rejects.toMatchObject({ code: 'POSITION_EXPIRED' })
   })
 })
+
+describe.each([
+  ['polled', {}],
+  ['read by enhanced fan-out', { fanOut: { consumer: 'taxi' } }],
+])('a shard that Kinesis forgets while it is read: %s', (_, options) => {
+  async function readUntilGone(kit: SourceKit, acceptLoss: boolean): Promise<readonly string[]> {
+    const source = kit.source({ ...options, acceptLoss })
+    const reader = await kit.within(source.open(PARTITION, null))
+    const seen: string[] = []
+    await kit.clock.advance(10_000)
+    // Nobody reads on for so long that the shard goes, with all that was not fetched.
+    await kit.clock.advance(26 * HOUR_MS)
+    for (let reads = 0; reads < 50; reads++) {
+      const result = await next(kit, reader)
+      if (result.kind === 'handed-on') return [...seen, ...result.to]
+      seen.push(...textsOf(result).map((text) => text.slice(0, 1)))
+    }
+    return seen
+  }
+
+  function splitKit(): SourceKit {
+    const kit = new SourceKit(1, { recordsMax: 1 })
+    kit.kinesis.put('trips', 'a'.repeat(1_000_000))
+    kit.kinesis.put('trips', 'b')
+    kit.kinesis.split('trips', SHARD)
+    return kit
+  }
+
+  it('ends the run where it had records that were not read', async () => {
+    await expect(readUntilGone(splitKit(), false)).rejects.toMatchObject({ code: 'POSITION_EXPIRED' })
+  })
+
+  it('hands on where the loss is accepted, and says so', async () => {
+    const kit = splitKit()
+    const children = [1, 2].map((number) => taskOfShard('trips', `shardId-00000000000${number}`))
+    expect(await readUntilGone(kit, true)).toEqual(['a', ...children])
+    expect(kit.warnings().join()).toMatch(/may have deleted/)
+  })
+})
