@@ -152,6 +152,14 @@ export class MergeTask {
     }
   }
 
+  /** The sources of an epoch that is to be folded again: those that were heard in it are to be heard anew, also where nobody but their parents knew what they follow. */
+  expectAgain(sources: MergeState['sources']): void {
+    this.expect(Object.keys(sources), (task) => {
+      const { parents, heard } = sources[task]!
+      return parents ?? (heard === true ? [] : undefined)
+    })
+  }
+
   /** Sources that were handed on, and those that they were handed on to, by those that they follow as far as that is known. */
   get handedOn(): ReadonlyMap<string, SourceLineage['parents']> {
     const tasks = new Map<string, SourceLineage['parents']>()

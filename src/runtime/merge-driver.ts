@@ -214,8 +214,7 @@ export class MergeDriver {
       const record = await chain.readListed(epoch)
       if (record.kind !== 'data') continue
       const again = mergeWorkOf(record.work)
-      const { sources } = again.state
-      this.#task.expect(Object.keys(sources), (task) => sources[task]?.parents)
+      this.#task.expectAgain(again.state.sources)
       for (const folded of again.folded) await this.#foldAgain(folded)
       const recordedMs = again.nowMs ?? record.writtenMs
       const nowMs = context.rules.cutAtRecordedTime ? recordedMs : context.clock.nowMs()

@@ -117,6 +117,28 @@ describe('a source that was handed on', () => {
   })
 })
 
+describe('a source that only those that it follows know as a follower', () => {
+  const epochs = [
+    { task: 'old', epoch: 0, watermarkMs: 10, ended: true, successors: ['child'] },
+    { task: 'child', epoch: 0, watermarkMs: 30, ended: false },
+  ].map((epoch) => ({ ...epoch, idle: false, lastArrivalMs: 0, partials: null }))
+  const merge = (): MergeTask => new Sources().task
+
+  it('is heard again where the epochs of a merge are folded again', () => {
+    const before = merge()
+    // A list that has forgotten the child says nothing of its parents; nor does its own chain.
+    before.expect(['old', 'child'], () => [])
+    for (const epoch of epochs) before.fold(epoch)
+    before.cut({ epoch: 0, nowMs: 0 })
+    expect(before.watermarkMs).toBe(30)
+    const again = merge()
+    again.expectAgain(before.state.sources)
+    for (const epoch of epochs) again.fold(epoch)
+    again.cut({ epoch: 0, nowMs: 0 })
+    expect(again.state).toEqual(before.state)
+  })
+})
+
 describe('a source that has not been heard', () => {
   it('holds W where nobody does for it: what it follows is gone', () => {
     const sources = new Sources().expect({ other: undefined, child: ['gone'] })
