@@ -48,6 +48,12 @@ export function kinesis(options: KinesisSourceBindingOptions): SourceBinding {
   const { bufferBytes = BUFFER_BYTES, ...polling } = fetch
   const refreshMs = refreshEvery ?? LEASE_TIMES.refreshMs
   checkNames(options)
+  if (typeof (registry as Partial<SchemaRegistry> | undefined)?.schemaById !== 'function') {
+    throw invalid(
+      'no registry is given',
+      "As in registry: confluentRegistry({ url }), of 'millrace/consumers/registry'.",
+    )
+  }
   checkFrom(from)
   if (!Number.isSafeInteger(bufferBytes) || bufferBytes < 1 || bufferBytes > BUFFER_BYTES_MAX) {
     throw invalid(`fetch.bufferBytes is ${bufferBytes}`, `A whole number from 1 to ${BUFFER_BYTES_MAX}.`)
@@ -69,28 +75,32 @@ export function kinesis(options: KinesisSourceBindingOptions): SourceBinding {
 }
 
 function checkNames({ stream, fanOut, workerName }: KinesisSourceBindingOptions): void {
-  const name = /^[\w.-]{1,128}$/
-  if (!name.test(stream)) {
-    const isArn = stream.startsWith('arn:')
+  if (!isName(stream)) {
+    const isArn = typeof stream === 'string' && stream.startsWith('arn:')
     throw invalid(
-      `${JSON.stringify(stream)} is no name of a stream`,
+      stream === undefined ? 'no stream is named' : `${JSON.stringify(stream)} is no name of a stream`,
       isArn
         ? `Give its name, which is what follows the last '/', and its region: stream: '${stream.slice(stream.lastIndexOf('/') + 1)}'.`
         : 'A stream has letters, digits, dots, underscores and hyphens in its name, 128 at most.',
     )
   }
-  if (fanOut !== undefined && !name.test(fanOut.consumer)) {
+  if (fanOut !== undefined && !isName(fanOut.consumer)) {
     throw invalid(
-      `fanOut.consumer is ${JSON.stringify(fanOut.consumer)}`,
+      `fanOut.consumer is ${JSON.stringify(fanOut.consumer) ?? 'missing'}`,
       'The name of a registered consumer: letters, digits, dots, underscores and hyphens, 128 at most.',
     )
   }
-  if (workerName !== undefined && !name.test(workerName)) {
+  if (workerName !== undefined && !isName(workerName)) {
     throw invalid(
       `workerName is ${JSON.stringify(workerName)}`,
       'Letters, digits, dots, underscores and hyphens, 128 at most; another one for each process.',
     )
   }
+}
+
+/** Programs without types, and variables of an environment that lacks them, give anything. */
+function isName(given: unknown): boolean {
+  return typeof given === 'string' && /^[\w.-]{1,128}$/.test(given)
 }
 
 function checkFrom(from: StreamStart): void {

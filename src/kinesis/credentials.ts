@@ -37,11 +37,22 @@ export function credentialsFor(
 }
 
 function checked(credentials: AwsCredentials): AwsCredentials {
-  const { accessKeyId, secretAccessKey } = (credentials as AwsCredentials | undefined) ?? {}
-  if (typeof accessKeyId === 'string' && typeof secretAccessKey === 'string') return credentials
+  if (!areCredentials(credentials)) {
+    throw new Error(
+      'the function gave none: it must resolve to { accessKeyId, secretAccessKey, sessionToken? }',
+    )
+  }
+  const { expiration } = credentials
+  // JSON has no dates: what is passed on from a service is a text still.
+  if (expiration === undefined || expiration instanceof Date) return credentials
   throw new Error(
-    'the function gave none: it must resolve to { accessKeyId, secretAccessKey, sessionToken? }',
+    `the function gave an expiration that is no Date: new Date(${JSON.stringify(expiration)}) would be one`,
   )
+}
+
+export function areCredentials(given: unknown): given is AwsCredentials {
+  const { accessKeyId, secretAccessKey } = (given as Partial<AwsCredentials> | undefined) ?? {}
+  return typeof accessKeyId === 'string' && typeof secretAccessKey === 'string'
 }
 
 /** Credentials that somebody refused, and those that come in their place. */

@@ -1,7 +1,7 @@
 import { PipelineError } from '../errors.ts'
 import type { Clock, Log } from '../ports.ts'
 import type { KinesisCounts } from './counts.ts'
-import { credentialsFor, type CredentialsProvider, Renewal } from './credentials.ts'
+import { areCredentials, credentialsFor, type CredentialsProvider, Renewal } from './credentials.ts'
 import { failureOf } from './failure.ts'
 import { kinesisFault } from './faults.ts'
 import type { AwsCredentials, KinesisOptions } from './options.ts'
@@ -136,6 +136,15 @@ function makeClient(
     throw invalid(`requestTimeoutMs is ${requestTimeoutMs}`, 'It is a number of milliseconds above 0.')
   }
   const credentials = credentialsFor(options, clock)
+  if (credentials !== null && typeof credentials !== 'function' && !areCredentials(credentials)) {
+    throw invalid(
+      'credentials has no accessKeyId, or no secretAccessKey',
+      'Give both, as text, or leave credentials out: they are looked for where AWS tools look.',
+    )
+  }
+  if (region !== null && !/^[\w-]+$/.test(region)) {
+    throw invalid(`${JSON.stringify(region)} is no name of a region`, "As in 'eu-west-1'.")
+  }
   // A server of one's own seldom has regions. Without one, the SDK looks into the profile.
   const signed = region ?? (endpoint === null ? null : 'us-east-1')
   return new KinesisClient({

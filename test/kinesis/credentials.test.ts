@@ -41,6 +41,8 @@ describe('credentials that a function gives', () => {
     await expect(of(async () => ({ accessKeyId: 'only' }) as AwsCredentials)()).rejects.toThrow(
       'it must resolve to { accessKeyId, secretAccessKey',
     )
+    const text = { ...named('key'), expiration: '2026-11-23T18:00:00Z' as unknown as Date }
+    await expect(of(async () => text)()).rejects.toThrow('new Date("2026-11-23T18:00:00Z")')
   })
 })
 

@@ -34,6 +34,7 @@ describe('kinesis()', () => {
 
   it.each([
     [{ stream: '' }, 'is no name of a stream'],
+    [{ stream: undefined }, 'no stream is named'],
     [{ stream: 'a b' }, 'is no name of a stream'],
     [{ stream: 'arn:aws:kinesis:eu-west-1:1:stream/trips' }, "stream: 'trips'"],
     [{ from: 'now' }, "'earliest', 'latest', a Date"],
@@ -43,6 +44,10 @@ describe('kinesis()', () => {
     [{ from: { sequenceNumbers: { '0': '49' } } }, 'shardId-000000000000'],
     [{ from: { sequenceNumbers: { 'shardId-000000000000': 49 } } }, 'digits, as text'],
     [{ fanOut: { consumer: '' } }, 'fanOut.consumer'],
+    [{ fanOut: {} }, 'fanOut.consumer is missing'],
+    [{ registry: undefined }, 'no registry'],
+    [{ region: 'eu west' }, 'is no name of a region'],
+    [{ credentials: { accessKeyId: 'alone' } }, 'no secretAccessKey'],
     [{ workerName: 'a/b' }, 'workerName'],
     [{ fetch: { bufferBytes: 0 } }, 'fetch.bufferBytes'],
     [{ fetch: { intervalMs: 0 } }, 'fetch.intervalMs'],
