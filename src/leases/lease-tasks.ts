@@ -9,6 +9,8 @@ export class LeaseTasks {
   /** All that this process has ever heard of. What a source no longer lists has not been unread by that. */
   readonly #partitions = new Map<string, SourcePartition>()
   readonly #ended = new Set<string>()
+  /** That others have found since the source was asked last: whom they follow is not known here. */
+  readonly #unasked = new Set<string>()
 
   constructor(source: LeaseSource, place: MembershipPlace, mergeTasks: readonly string[]) {
     this.#source = source
@@ -23,11 +25,14 @@ export class LeaseTasks {
   /** Asks the source. True where there is something new. */
   async refresh(): Promise<boolean> {
     const before = this.#partitions.size
+    const unasked = [...this.#unasked]
     for (const partition of await this.#source.partitions(this.#place)) {
       this.#partitions.set(partition.id, partition)
     }
     for (const id of this.#place.known) this.#adopt(id)
-    return this.#partitions.size > before
+    // What the source does not list by now it has forgotten, and its parents with it.
+    for (const id of unasked) this.#unasked.delete(id)
+    return this.#partitions.size > before || unasked.length > 0
   }
 
   /** Whether the task is one of ours. Partitions that others have found are taken at their word. */
@@ -35,9 +40,10 @@ export class LeaseTasks {
     return this.#mergeTasks.includes(task) || this.#partitions.has(task) || this.#ended.has(task)
   }
 
-  /** A partition that is not listed, and has a lease or a chain. False where the source cannot make anything of its name. */
+  /** A partition that somebody has a lease of. It is not due here before the source has been asked. False where the source cannot make anything of its name. */
   adopt(task: string): boolean {
-    return this.#adopt(task)
+    if (!this.#partitions.has(task) && this.#adopt(task)) this.#unasked.add(task)
+    return this.#partitions.has(task)
   }
 
   /** True where that is news. */
@@ -49,9 +55,7 @@ export class LeaseTasks {
 
   /** Those that somebody is to have. */
   due(): string[] {
-    const partitions = [...this.#partitions.values()].filter(
-      (partition) => !this.#ended.has(partition.id) && this.#isReady(partition),
-    )
+    const partitions = [...this.#partitions.values()].filter((partition) => this.#isDue(partition))
     return [...partitions.map(({ id }) => id), ...this.#mergeTasks]
   }
 
@@ -79,6 +83,11 @@ export class LeaseTasks {
     if (partition === null) return false
     this.#partitions.set(id, partition)
     return true
+  }
+
+  #isDue(partition: SourcePartition): boolean {
+    const { id } = partition
+    return !this.#ended.has(id) && !this.#unasked.has(id) && this.#isReady(partition)
   }
 
   #isReady({ parents = [] }: SourcePartition): boolean {

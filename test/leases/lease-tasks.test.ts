@@ -48,6 +48,7 @@ test('what others have heard of is one of ours, and what has ended stays among a
   const tasks = tasksOf([shard('s-1')])
   await tasks.refresh()
   expect([tasks.adopt('s-7'), tasks.adopt('merge2-0')]).toEqual([true, false])
+  expect(await tasks.refresh()).toBe(true)
   tasks.end('s-0')
   expect(tasks.due()).toEqual(['s-1', 's-7', 'merge-0'])
   expect(idsOf(tasks.all(nobody))).toEqual(['s-0', 's-1', 's-7'])
@@ -57,4 +58,21 @@ test('a child that somebody has is among all, though its parents have not ended 
   const tasks = tasksOf([shard('s-0'), shard('s-1', ['s-0'])])
   await tasks.refresh()
   expect(idsOf(tasks.all((task) => task === 's-1'))).toEqual(['s-0', 's-1'])
+})
+
+test('what others have heard of is not due before the source has said whom it follows', async () => {
+  const listed = [shard('s-1')]
+  const tasks = tasksOf(listed)
+  await tasks.refresh()
+  // Somebody has a lease of it. Who took it over now would read it without what its parent knew.
+  expect(tasks.adopt('s-2')).toBe(true)
+  expect([tasks.knows('s-2'), tasks.due()]).toEqual([true, ['s-1', 'merge-0']])
+  const late = tasks.refresh()
+  tasks.adopt('s-3')
+  expect(await late).toBe(true)
+  expect(tasks.due()).toEqual(['s-1', 's-2', 'merge-0'])
+  listed.push(shard('s-3', ['s-1']))
+  await tasks.refresh()
+  expect(tasks.due()).toEqual(['s-1', 's-2', 'merge-0'])
+  expect(tasks.partitionsOf(new Set(['s-3']))).toEqual([shard('s-3', ['s-1'])])
 })
