@@ -288,6 +288,8 @@ export interface Outbox {
   open(topics: readonly string[], shapes: readonly TopicShape[]): Promise<readonly TopicEncoder[]>
   /** Of the Kafka cluster that it writes to. */
   clusterId?(): Promise<string>
+  /** Nothing tells whether an epoch was published, so a doubtful one is published again. A task that stops in order leaves no doubt. Absent: false. */
+  readonly repeats?: boolean
   /** Fences every earlier owner of the task, then reads its marker. */
   claim(pipeline: string, task: string): Promise<OutboxTask>
   close(): Promise<void>

@@ -22,6 +22,7 @@ export interface KinesisOutboxOptions extends ResolvedStreamOptions {
  * to be published is sent again after every takeover, with the ids that it had before.
  */
 export class KinesisOutbox implements Outbox {
+  readonly repeats = true
   readonly #options: KinesisOutboxOptions
   readonly #api: KinesisApi
   readonly #counts = new KinesisCounts()

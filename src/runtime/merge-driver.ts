@@ -9,7 +9,7 @@ import { type FilesByTable, LiveFiles } from './live-files.ts'
 import type { FeedItem, MergeFeed } from './merge-feed.ts'
 import { MergeSnapshots, type SnapshotLimits } from './merge-snapshots.ts'
 import type { MergeSources } from './merge-sources.ts'
-import { mergeTables, resultMessages } from './outputs.ts'
+import { mergeOutbox, mergeTables, resultMessages } from './outputs.ts'
 import type { Ownership } from './ownership.ts'
 import { type ChainItem, isMergeEnded, mergeGap, mergeWorkOf, SourceChains } from './source-chains.ts'
 import { encodeLines, stageLines } from './staged-lines.ts'
@@ -134,7 +134,8 @@ export class MergeDriver {
     if (this.#foldedCount > 0 && this.#failure === null) await this.#cut()
     await this.#committer.drain()
     // The chain's last word, as in a partition's: all messages are published.
-    if (!this.#task.isEnded || this.#committer.saysMessagesPublished || this.#failure !== null) return
+    const isLast = this.#task.isEnded || mergeOutbox(context, this.#options.place.stage)?.repeats === true
+    if (!isLast || this.#committer.saysMessagesPublished || this.#failure !== null) return
     await this.#cut()
     await this.#committer.drain()
   }

@@ -141,7 +141,7 @@ export class PartitionDriver {
       await this.#read(reader)
       await this.#cuts
       await this.#committer.drain()
-      if (this.#task.ended) await this.#closeBook()
+      if (this.#task.ended || context.deadLetters?.outbox.repeats === true) await this.#closeBook()
     } finally {
       await this.#committer.settled()
       await reader.close()

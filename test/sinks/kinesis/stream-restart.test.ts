@@ -74,7 +74,8 @@ async function live(
   streams: TestStreams,
   registry: TestRegistry,
   { calls, isDone, fates }: Trouble,
-): Promise<'died' | 'completed'> {
+  signal: AbortSignal | null = null,
+): Promise<'died' | 'stopped' | 'completed'> {
   let left = calls
   const before = (): void => {
     if (left <= (isDone ? -1 : 0)) throw new Crash()
@@ -107,11 +108,13 @@ async function live(
     deadLetters: { outbox: outboxOn(streams), topic: 'dead' },
     flush: { rowsMax: 16, bytesMax: 1e8, everyMs: null, batchRecordsMax: 8 },
     fresh: false,
-    signal: null,
+    signal,
     onProgress: null,
   })
   try {
-    return (await run).outcome === 'lost' ? 'died' : 'completed'
+    const { outcome } = await run
+    if (outcome === 'stopped') return outcome
+    return outcome === 'lost' ? 'died' : 'completed'
   } catch (error) {
     if (error instanceof Crash) return 'died'
     throw error
@@ -233,6 +236,24 @@ test('wherever a process dies, a stream has each promised record, those of a key
     }),
     { numRuns: 15 },
   )
+}, 60_000)
+
+test('a process that is stopped in order sends nothing twice, wherever it is', async () => {
+  let stops = 0
+  for (const requests of [1, 2, 3, 5, 8, 13, 21, 34]) {
+    const [lake, streams, registry] = [memoryStore(), new TestStreams(['counts', 'dead']), new TestRegistry()]
+    for (let outcome = ''; outcome !== 'completed'; ) {
+      const stop = new AbortController()
+      const until = streams.requests + requests
+      const waiting = setInterval(() => streams.requests >= until && stop.abort('stopped'), 0)
+      outcome = await live(lake, streams, registry, CALM, stop.signal)
+      clearInterval(waiting)
+      if (outcome === 'stopped') stops += 1
+    }
+    const ids = (await promised(lake)).map(messageId)
+    expect(sentSince(streams, registry, [0, 0]).toSorted()).toEqual(ids.toSorted())
+  }
+  expect(stops).toBeGreaterThan(8)
 }, 60_000)
 
 interface Letter {
