@@ -61,7 +61,6 @@ export class LeaseBoard {
   readonly #written = new Map<string, LeaseBody>()
   #watchedMs = 0
   #lookedMs: number | null = null
-  #looks = 0
   #last: Promise<void> = Promise.resolve()
   #next: Promise<void> | null = null
 
@@ -141,10 +140,11 @@ export class LeaseBoard {
   }
 
   async #look(): Promise<void> {
-    const { store, keys, clock, heartbeatMs } = this.#options
+    const { store, keys, clock, heartbeatMs, ttlMs } = this.#options
     const startMs = clock.nowMs()
-    // What has ended is listed once: what ends later is seen among the leases.
-    const objects = await store.list(keys.prefix, this.#looks === 0 ? undefined : keys.beforeMembers)
+    // What has ended is listed once: what ends later is seen among the leases, which stay for a while. Who could not look for long may have missed them.
+    const isWhole = this.#lookedMs === null || startMs - this.#lookedMs >= ttlMs
+    const objects = await store.list(keys.prefix, isWhole ? undefined : keys.beforeMembers)
     const members = new Map<string, number[]>()
     const leases = new Map<string, number[]>()
     for (const { key } of objects) {
@@ -156,7 +156,6 @@ export class LeaseBoard {
     const sinceMs = this.#lookedMs === null ? 0 : startMs - this.#lookedMs
     this.#watchedMs += Math.max(0, Math.min(sinceMs, 2 * heartbeatMs))
     this.#lookedMs = startMs
-    this.#looks++
     // What was listed may be as new as the end of the list.
     const seenMs = this.#watchedMs + Math.max(0, clock.nowMs() - startMs)
     const reads = [...this.#seeMembers(members, seenMs), ...this.#seeLeases(leases, seenMs)]

@@ -111,6 +111,29 @@ describe('the board of leases', () => {
     expect(look.board.leases.get('s-0')).toMatchObject({ number: 2, body: { owner: 'b' } })
   })
 
+  test('hears of a task that has ended also where its leases were swept away before it could look again', async () => {
+    let isAway = false
+    const look = new Look((store) => ({
+      ...store,
+      get: (key) => store.get(key),
+      list: async (prefix, startAfter) => {
+        if (isAway) throw new Error('away')
+        return store.list(prefix, startAfter)
+      },
+    }))
+    await look.beat('a', 1)
+    await look.hold('s-0', 1, 'a')
+    await look.board.look()
+    isAway = true
+    await expect(look.watch(4 * ttlMs)).rejects.toThrow('away')
+    look.nowMs += 4 * ttlMs
+    await look.store.put(keys.ended('s-0'), new Uint8Array())
+    await look.store.delete(keys.lease('s-0', 1))
+    isAway = false
+    await look.board.look()
+    expect([[...look.board.ended], [...look.board.leases.keys()]]).toEqual([['s-0'], []])
+  })
+
   test('reads what is new, and nothing twice', async () => {
     let gets = 0
     const look = new Look((store) => ({
