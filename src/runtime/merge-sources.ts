@@ -15,7 +15,8 @@ export interface MergeSourcesOptions {
 export class MergeSources {
   readonly #options: MergeSourcesOptions
   readonly #before: readonly string[] | null
-  #chained: readonly string[] = []
+  /** Partitions that had a chain at the start, and those that were there once in this run and are no more. */
+  readonly #former = new Set<string>()
   /** As they were last, and what follows from them: a merge asks often. */
   #partitions: readonly SourcePartition[] = []
   #ids: readonly string[] = []
@@ -36,7 +37,7 @@ export class MergeSources {
 
   get all(): readonly string[] {
     const { present } = this
-    return this.#chained.length === 0 ? present : [...new Set([...present, ...this.#chained])]
+    return this.#former.size === 0 ? present : [...new Set([...present, ...this.#former])]
   }
 
   /** Those that a partition follows, which is there now. */
@@ -47,8 +48,11 @@ export class MergeSources {
   #look(): void {
     const partitions = this.#options.partitions()
     if (partitions === this.#partitions) return
+    const ids = new Set(partitions.map(({ id }) => id))
+    // What was recorded last of one that is gone by now, by whomever, is still to be folded.
+    for (const id of this.#ids) if (!ids.has(id)) this.#former.add(id)
     this.#partitions = partitions
-    this.#ids = partitions.map(({ id }) => id)
+    this.#ids = [...ids]
     const parents = new Map<string, readonly string[]>()
     for (const partition of partitions) if (partition.parents) parents.set(partition.id, partition.parents)
     this.#parents = parents
@@ -56,6 +60,8 @@ export class MergeSources {
 
   /** Once, at the start: whoever comes later is among those that are there then. */
   async lookAtChains(): Promise<void> {
-    if (this.#before === null) this.#chained = await this.#options.chained()
+    if (this.#before !== null) return
+    this.#look()
+    for (const task of await this.#options.chained()) this.#former.add(task)
   }
 }

@@ -4,7 +4,8 @@ import { deltaFormat } from '../../sinks/delta/delta-format.ts'
 import { parquetDecoder } from '../../sinks/parquet/parquet-decoder.ts'
 import { parquetEncoder } from '../../sinks/parquet/parquet-encoder.ts'
 import { decodeUtf8 } from '../../src/columns/utf8.ts'
-import type { DataRecord, PartitionWork } from '../../src/checkpoint/record.ts'
+import type { DataRecord, MergeWork, PartitionWork } from '../../src/checkpoint/record.ts'
+import type { MergeState } from '../../src/engine/merge-task.ts'
 import type { Membership, MembershipListener, MembershipPlace, ObjectStore, Source } from '../../src/ports.ts'
 import { memoryStore } from '../../src/testing/memory-store.ts'
 import { rowsSource } from '../../src/testing/rows-source.ts'
@@ -57,6 +58,14 @@ async function workOf(lake: ObjectStore, shard: number, incarnation = 1): Promis
     if (record.kind === 'data') works.push(record.work as PartitionWork)
   }
   return works
+}
+
+/** How far the sources of a merge task have come for it, as its newest record says. */
+async function foldedBy(lake: ObjectStore, merge: string): Promise<MergeState['sources']> {
+  const newest = (await lake.list(`_millrace/resharded/000001/${merge}/`)).at(-1)
+  const body = newest === undefined ? null : await lake.get(newest.key)
+  const record = body === null ? null : (JSON.parse(decodeUtf8(body)) as DataRecord)
+  return record?.kind === 'data' ? (record.work as MergeWork).state.sources : {}
 }
 
 async function undisturbed() {
@@ -172,6 +181,42 @@ describe('a membership', () => {
   })
 })
 
+describe('a shard that no list has any more', () => {
+  it('is folded to its end by a merge that runs elsewhere', async () => {
+    const lake = memoryStore()
+    const source = shardSource(program, records, LINE)
+    const stop = new AbortController()
+    const hasLooked = gate()
+    const watched = hookedStore(lake, {
+      after(call, key) {
+        if (call === 'list' && key.endsWith('/readings-0/')) hasLooked.open()
+      },
+    })
+    const [merging, reading] = [new TestMember(), new TestMember()]
+    const join = (member: TestMember, store: ObjectStore) => {
+      const run = start(program, {
+        lake: store,
+        source: { ...source, membership: member },
+        signal: stop.signal,
+      })
+      return { run, joined: member.joined.passed }
+    }
+    const first = join(merging, watched)
+    await first.joined
+    await merging.assign(source, [], { mergeTasks: merging.mergeTasks })
+    await hasLooked.passed
+    const forgetful = shardSource(program, records, { ...LINE, unlisted: [0] })
+    await merging.assign(forgetful, [], { mergeTasks: merging.mergeTasks })
+    for (let i = 0; i < 50; i++) await WORLD.clock.sleep(0)
+    const second = join(reading, lake)
+    await second.joined
+    await reading.assign(source, ['readings-0'])
+    while (!(await foldedBy(lake, merging.mergeTasks[0]!))['readings-0']?.ended) await WORLD.clock.sleep(0)
+    stop.abort()
+    for (const { run } of [first, second]) expect((await run).outcome).toBe('stopped')
+  })
+})
+
 describe('a position that moves without a record', () => {
   it('is recorded', async () => {
     const lake = memoryStore()
@@ -221,22 +266,28 @@ class TestMember implements Membership {
   readonly joined = gate()
   readonly heard: string[] = []
   place: MembershipPlace | null = null
+  mergeTasks: readonly string[] = []
   #listener: MembershipListener | null = null
 
   async join(
-    _mergeTasks: readonly string[],
+    mergeTasks: readonly string[],
     listener: MembershipListener,
     place: MembershipPlace,
   ): Promise<void> {
+    this.mergeTasks = mergeTasks
     this.place = place
     this.#listener = listener
     this.joined.open()
   }
 
-  async assign(source: Source, ids: readonly string[]): Promise<void> {
+  async assign(
+    source: Source,
+    ids: readonly string[],
+    { mergeTasks = [] }: { readonly mergeTasks?: readonly string[] } = {},
+  ): Promise<void> {
     const all = await source.partitions()
     const partitions = ids.map((id) => source.partitionOf!(id)!)
-    this.#listener!.assigned({ partitions, mergeTasks: [], all })
+    this.#listener!.assigned({ partitions, mergeTasks, all })
   }
 
   ended(task: string): void {

@@ -6,6 +6,16 @@ export const REGRESSIONS: readonly Regression[] = [
   { seed: 31396, kafka: true, story: 'the merge read the claim of a partition that was new for ever' },
   { seed: 1142, story: 'a key of a sliding window forgot, when it was restored, what it was waiting for' },
   { seed: 3349, kafka: true, story: 'the merge missed what was recorded before it listened' },
+  {
+    seed: 105,
+    shards: true,
+    story: 'the merge no longer asked for a shard that had left the list before its end was folded',
+  },
+  {
+    seed: 295,
+    shards: true,
+    story: 'what is shown of a shard that no list has any more was waited for in vain',
+  },
 ]
 
 export interface Regression {
@@ -13,4 +23,6 @@ export interface Regression {
   readonly story: string
   /** In a world with a Kafka. */
   readonly kafka?: boolean
+  /** … where the partitions are shards. */
+  readonly shards?: boolean
 }

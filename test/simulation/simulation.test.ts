@@ -27,8 +27,8 @@ if (only !== null)
 else describe('seeds', allSeeds)
 
 function allSeeds(): void {
-  for (const { seed, story, kafka = false } of REGRESSIONS) {
-    it(`seed ${seed}: ${story}`, () => play(seed, kafka ? 'kafka' : 'lake'))
+  for (const { seed, story, kafka = false, shards = false } of REGRESSIONS) {
+    it(`seed ${seed}: ${story}`, () => play(seed, shards ? 'shards' : kafka ? 'kafka' : 'lake'))
   }
 
   const worlds = { lake: '', kafka: ' of a world with a Kafka', shards: ' of a world with shards' }

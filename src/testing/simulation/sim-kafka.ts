@@ -114,6 +114,8 @@ export class SimKafka {
     // A sleeper that puts its record into the place of one that was deleted shows what it takes for its own.
     if (this.#retention !== undefined) return []
     return this.#recording.partitions.flatMap(({ id, topic, partition, records }) => {
+      // Nobody takes over what no list has: what its last owner was out of the group for is shown by nobody any more.
+      if (this.#gone.has(id)) return []
       const end = records.at(-1)
       const shown = this.broker.peekOffset(groupKey({ groupId: USERS, topic, partition }))?.offset ?? null
       if (end === undefined || shown === String(end.offset + 1)) return []
