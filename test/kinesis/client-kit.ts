@@ -8,6 +8,7 @@ import {
   KinesisClient,
   MergeShardsCommand,
   SplitShardCommand,
+  UpdateShardCountCommand,
 } from '../../src/kinesis/sdk.ts'
 import { systemClock } from '../../src/runtime/system.ts'
 import { KINESIS_CREDENTIALS } from '../parts/kinesis.ts'
@@ -40,6 +41,8 @@ export interface Resharder {
   readonly split: (stream: string, shardId: string) => Promise<void>
   readonly merge: (stream: string, shardId: string, adjacentId: string) => Promise<void>
   readonly close: () => void
+  /** To so many open shards, as on-demand streams do it by themselves. */
+  scale(stream: string, shards: number): Promise<void>
 }
 
 /** Whoever scales a stream while it is read. Resolves when the new shards are there. */
@@ -79,6 +82,16 @@ export function resharder(endpoint: string): Resharder {
           StreamName: stream,
           ShardToMerge: shardId,
           AdjacentShardToMerge: adjacentId,
+        }),
+      )
+      await untilActive(stream)
+    },
+    scale: async (stream, shards) => {
+      await client.send(
+        new UpdateShardCountCommand({
+          StreamName: stream,
+          TargetShardCount: shards,
+          ScalingType: 'UNIFORM_SCALING',
         }),
       )
       await untilActive(stream)

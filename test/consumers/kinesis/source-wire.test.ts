@@ -108,6 +108,21 @@ describe.skipIf(part.kind === 'missing')(
       await source.close()
     })
 
+    it('reads on through an UpdateShardCount, with which a stream scales, while it is read', async () => {
+      const source = open()
+      const progress = new StreamProgress()
+      await readStream({ source, progress, within, rowsMax: 20 })
+      const before = (await client.api.listShards(stream)).length
+      const openShards = (await client.api.listShards(stream)).filter(({ isClosed }) => !isClosed).length
+      await shards.scale(stream, openShards * 2)
+      expect((await client.api.listShards(stream)).length).toBeGreaterThan(before)
+      await write()
+      const again = open()
+      await readStream({ source: again, progress, within })
+      expectAll(progress.rows)
+      await Promise.all([source.close(), again.close()])
+    })
+
     it('goes on from every position there is, also within an aggregate', async () => {
       const source = open()
       const whole = new StreamProgress()
