@@ -11,6 +11,17 @@ export function streamRecreated(stream: string, wasMs: number, isMs: number): Pi
   )
 }
 
+/** What the lake knows is of another stream. */
+export function streamChanged(stream: string, was: string): PipelineError {
+  return new PipelineError(
+    'STREAM_CHANGED',
+    `the pipeline has read stream ${was}, and stream ${stream} is given to it`,
+    {
+      advice: `Give it stream ${was} again. --fresh begins again with ${stream} and removes from the tables what came from ${was}; to keep that, give the pipeline another name, or another lake.`,
+    },
+  )
+}
+
 /** Kinesis says nothing of what it has deleted: this goes by the clock. */
 export function positionExpired(where: string, asOfMs: number, horizonMs: number): PipelineError {
   return new PipelineError(

@@ -24,7 +24,14 @@ import { loadRoots, settleRoots } from './roots-file.ts'
 import { MARGIN_PARTS, ShardFeed } from './shard-feed.ts'
 import type { ShardFetch } from './shard-fetch.ts'
 import { shardNumber, shardOfTask, taskOfShard } from './shard-task.ts'
-import { instant, LOSS_ACCEPTED, positionExpired, shardGone, streamRecreated } from './source-error.ts'
+import {
+  instant,
+  LOSS_ACCEPTED,
+  positionExpired,
+  shardGone,
+  streamChanged,
+  streamRecreated,
+} from './source-error.ts'
 import { StreamWatch } from './stream-watch.ts'
 
 export interface KinesisSourceOptions {
@@ -181,7 +188,12 @@ export class KinesisSource implements Source {
     }
     const { roots } = this.#settled
     const { createdMs } = roots
-    if (createdMs !== facts.createdMs) throw streamRecreated(facts.stream, createdMs, facts.createdMs)
+    if (createdMs !== facts.createdMs) {
+      const was = place.known.flatMap((id) => shardOfTask(id)?.stream ?? [])
+      throw was.length === 0 || was.includes(facts.stream)
+        ? streamRecreated(facts.stream, createdMs, facts.createdMs)
+        : streamChanged(facts.stream, was[0]!)
+    }
     const heard = new Set([...known, ...this.#watch.heard])
     return readShards(roots, shards, heard).map(({ shardId, parents }) => this.#partition(shardId, parents))
   }

@@ -386,7 +386,12 @@ describe('by leases', () => {
     readonly leave: () => Promise<void>
   }
 
-  async function join(kit: SourceKit, store: ObjectStore, options: SourceOptions = {}): Promise<Member> {
+  async function join(
+    kit: SourceKit,
+    store: ObjectStore,
+    options: SourceOptions = {},
+    known: readonly string[] = [],
+  ): Promise<Member> {
     const { membership } = kit.source(options)
     const assigned: string[][] = []
     const listener: MembershipListener = {
@@ -395,7 +400,7 @@ describe('by leases', () => {
       lost: () => {},
       failed: (error) => void assigned.push([(error as PipelineError).code]),
     }
-    await kit.within(membership.join([], listener, { store, prefix: 'p/_leases/', known: [] }))
+    await kit.within(membership.join([], listener, { store, prefix: 'p/_leases/', known }))
     return { membership, last: () => assigned.at(-1)!, leave: () => kit.within(membership.leave()) }
   }
 
@@ -438,6 +443,20 @@ describe('by leases', () => {
     await kit.clock.until(() => member.last().includes(task(4)))
     expect(member.last()).toEqual([task(2), task(4)])
     await member.leave()
+  })
+
+  it('another stream than the one that was read is called by its name', async () => {
+    const kit = new SourceKit()
+    const store = memoryStore()
+    await (await join(kit, store)).leave()
+    kit.kinesis.removeStream('trips')
+    await kit.clock.advance(1)
+    kit.kinesis.addStream('trips')
+    await expect(join(kit, store, {}, ['merge-0', 'rides-000000000000'])).rejects.toMatchObject({
+      code: 'STREAM_CHANGED',
+      message: 'the pipeline has read stream rides, and stream trips is given to it',
+    })
+    await expect(join(kit, store, {}, [task(0)])).rejects.toMatchObject({ code: 'STREAM_RECREATED' })
   })
 
   it('a stream that was created again ends the run', async () => {
