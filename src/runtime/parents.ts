@@ -27,8 +27,8 @@ export interface ParentsOptions {
   readonly parents: readonly string[]
   /** The source still has it, or had it in the history that is read: somebody reads it, or will. */
   readonly isPresent: (task: string) => boolean
-  /** Where this process reads all of them itself. */
-  readonly ends: PartitionEnds | null
+  /** In this process: a parent that ends here is not waited for any longer. */
+  readonly ends: PartitionEnds
   /** Ends the waiting. */
   readonly scope: StopScope
 }
@@ -49,20 +49,27 @@ export async function awaitParents({
   for (const task of parents) {
     const chain = new Chain(context, task)
     for (let waitMs = LOOK_EVERY_MS_MIN; ; waitMs = Math.min(waitMs * 2, LOOK_EVERY_MS_MAX)) {
-      // Before the look: what happens meanwhile is then seen by the next one.
-      const change = ends?.changed()
-      const end = await readEnd(chain)
-      const parent = parentOf(task, end)
-      const { parentsFirst } = context.rules
-      if (parent !== null && (parent.work.state.ended || !parentsFirst)) {
-        found.push(parent)
-        break
+      const over = new AbortController()
+      try {
+        // Before the look: what happens meanwhile is then seen by the next one.
+        const change = ends.changed(over.signal)
+        const end = await readEnd(chain)
+        const parent = parentOf(task, end)
+        const { parentsFirst } = context.rules
+        if (parent !== null && (parent.work.state.ended || !parentsFirst)) {
+          found.push(parent)
+          break
+        }
+        if (end?.head.kind === 'seal') throw new OwnershipLost(follower)
+        if ((end === null && !isPresent(task)) || !parentsFirst) break
+        if (ends.hasStopped(task)) return null
+        // Of what other processes do nobody tells us.
+        const look = ends.isAlone ? [] : [context.clock.sleep(waitMs, over.signal)]
+        await scope.orStop(Promise.race([change, ...look]))
+        if (scope.isStopping) return null
+      } finally {
+        over.abort()
       }
-      if (end?.head.kind === 'seal') throw new OwnershipLost(follower)
-      if ((end === null && !isPresent(task)) || !parentsFirst) break
-      if (ends?.hasStopped(task) === true) return null
-      await (change === undefined ? context.clock.sleep(waitMs, scope.signal) : scope.orStop(change))
-      if (scope.isStopping) return null
     }
   }
   return found

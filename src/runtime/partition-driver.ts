@@ -32,8 +32,7 @@ export interface PartitionDriverOptions {
   readonly topics: readonly string[]
   /** Whether somebody reads a partition that this one follows, or will. */
   readonly isPresent: (task: string) => boolean
-  /** Null where processes share the source: another one may read what this one has stopped to read. */
-  readonly ends: PartitionEnds | null
+  readonly ends: PartitionEnds
   readonly chain: Chain
   readonly ownership: Ownership
   readonly schemas: WriterSchemas

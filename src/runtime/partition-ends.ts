@@ -1,32 +1,32 @@
 /** Which partitions this process has done with, for those that follow them. */
 export class PartitionEnds {
+  /** This process reads all partitions by itself: one that has stopped here goes on nowhere else. */
+  readonly isAlone: boolean
   readonly #stopped = new Set<string>()
-  #change = newChange()
+  readonly #waiting = new Set<() => void>()
 
-  /** Its task is over. `hasStopped`: it has not come to its end, and nobody will read on in this run. */
-  over(task: string, hasStopped: boolean): void {
-    if (hasStopped) this.#stopped.add(task)
-    this.#change.happen()
-    this.#change = newChange()
+  constructor(isAlone: boolean) {
+    this.isAlone = isAlone
   }
 
+  /** Its task is over here, at its end or before. */
+  over(task: string, hasEnded: boolean): void {
+    if (this.isAlone && !hasEnded) this.#stopped.add(task)
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const wake of waiting) wake()
+  }
+
+  /** It has not come to its end, and nobody will read on in this run. */
   hasStopped(task: string): boolean {
     return this.#stopped.has(task)
   }
 
-  /** Resolves when the next task is over. */
-  changed(): Promise<void> {
-    return this.#change.promise
+  /** Resolves when the next task is over here; never where it is aborted before. */
+  changed(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.add(resolve)
+      signal.addEventListener('abort', () => this.#waiting.delete(resolve), { once: true })
+    })
   }
-}
-
-interface Change {
-  readonly promise: Promise<void>
-  readonly happen: () => void
-}
-
-function newChange(): Change {
-  let happen = (): void => {}
-  const promise = new Promise<void>((resolve) => (happen = resolve))
-  return { promise, happen }
 }

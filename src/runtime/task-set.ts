@@ -55,7 +55,7 @@ export class TaskSet {
   readonly #ended = new Set<string>()
   /** What follows those that have ended. */
   readonly #successors = new Set<string>()
-  readonly #ends = new PartitionEnds()
+  readonly #ends: PartitionEnds
   /** Looks at what other processes run. */
   readonly #watching = new StopScope()
   #watch: Promise<void> | null = null
@@ -64,6 +64,7 @@ export class TaskSet {
 
   constructor(options: TaskSetOptions) {
     this.#options = options
+    this.#ends = new PartitionEnds(options.membership === null)
     this.#feeds = new TaskFeeds(options.context.plan, options.context.clock)
     this.#sweeper = new OrphanSweeper(options.context)
     this.#retention = new Retention(options.context, options.bindings.retention)
@@ -228,7 +229,7 @@ export class TaskSet {
           partition,
           topics,
           isPresent,
-          ends: membership === null ? this.#ends : null,
+          ends: this.#ends,
           chain,
           ownership,
           schemas,
@@ -252,7 +253,7 @@ export class TaskSet {
     } finally {
       this.#news.ended(partition.id, place)
       feed?.leave(partition.id)
-      this.#ends.over(partition.id, !this.#ended.has(partition.id))
+      this.#ends.over(partition.id, this.#ended.has(partition.id))
       if (!state.isStopping) state.left(partition.id)
     }
   }
