@@ -211,7 +211,7 @@ async function openDeadLetters(
     if (table === null) {
       throw new PipelineError('NO_DEAD_LETTERS', `${name} has no table of dead letters`, {
         advice:
-          'It is made by the first run of a pipeline, unless its dead letters go to a topic: then read that topic. Is this the right lake?',
+          'It is made by the first run of a pipeline, unless its dead letters go to a topic or a stream: then read that one. Is this the right lake?',
       })
     }
     const files = await lake.openFiles({ ...cache, onProgress: fetchProgress(terminal.err) })

@@ -78,7 +78,7 @@ function sourceTable(sources: readonly SourceHold[], out: Channel): string {
     source.task,
     source.state,
     source.watermark === null ? boundText(source.watermarkMs) : shortTime(source.watermark),
-    source.aheadMs === 0 ? 'slowest' : Number.isFinite(source.aheadMs) ? durationText(source.aheadMs) : '–',
+    aheadText(source.aheadMs),
     shortTime(source.since),
     source.epochAgeMs === null ? '–' : durationText(source.epochAgeMs),
     countText(source.epochsToFold),
@@ -86,6 +86,12 @@ function sourceTable(sources: readonly SourceHold[], out: Channel): string {
     source.owner ?? '–',
   ])
   return textTable(columns, rows, out)
+}
+
+/** Those that are not waited for may be behind the slowest of the others. */
+function aheadText(aheadMs: number): string {
+  if (aheadMs === 0) return 'slowest'
+  return aheadMs > 0 && Number.isFinite(aheadMs) ? durationText(aheadMs) : '–'
 }
 
 function windowTable(windows: readonly OpenWindow[], out: Channel): string {

@@ -1,6 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
+import { channel } from '../../src/cli/terminal.ts'
+import { windowsText } from '../../src/cli/windows-text.ts'
+import type { SourceHold } from '../../src/cli/windows-report.ts'
 import { project, REPLAY } from './project.ts'
 import { runCli } from './run-cli.ts'
 
@@ -109,5 +113,29 @@ describe('millrace describe --diff', () => {
     expect(removed.out).toContain('- silver/orders removed')
     expect(await runCli(REPLAY, { cwd })).toMatchObject({ code: 1 })
     expect(await runCli([...REPLAY, '--allow-removed'], { cwd })).toMatchObject({ code: 0 })
+  })
+
+  test('says nothing of how far those are ahead that have ended behind the others', () => {
+    const source: SourceHold = {
+      task: 'trips-000000000003',
+      state: 'reading',
+      watermark: '2026-11-23T08:00:00.000Z',
+      watermarkMs: Date.parse('2026-11-23T08:00:00Z'),
+      foldedWatermarkMs: Date.parse('2026-11-23T08:00:00Z'),
+      epochsToFold: 0,
+      aheadMs: 0,
+      since: null,
+      epochAgeMs: null,
+      lastArrival: null,
+      unread: null,
+      owner: null,
+    }
+    const parent: SourceHold = { ...source, task: 'trips-000000000001', state: 'ended', aheadMs: -16_749 }
+    const merge = { task: 'merge-0', watermark: null, watermarkMs: 0, owner: null, epochAgeMs: null }
+    const merges = [{ ...merge, heldBackBy: [source.task], sources: [parent, source] }]
+    const report = { pipeline: 'taxi', incarnation: 1, at: '2026-11-23T09:00:00.000Z', merges, windows: [] }
+    expect(windowsText(report, channel(new PassThrough(), { NO_COLOR: '1' }))).toMatch(
+      /trips-000000000001 +ended +2026-11-23 08:00:00Z +– +/,
+    )
   })
 })
