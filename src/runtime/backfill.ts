@@ -75,6 +75,10 @@ export class Backfill implements BackfillSteps {
       files.set(task, rest.files)
       if (rest.position !== null) positions[task] = rest.position
     }
+    const named = [...lasts.values()].flatMap(({ work }) => work.state.successors ?? [])
+    const successors = [...new Set([...named, ...(old.history?.successors ?? [])])].filter(
+      (task) => positions[task] === undefined,
+    )
     const gone = Object.keys(positions).filter((task) => !this.#isReadable(task))
     if (gone.length > 0)
       log.warn({ tasks: gone }, 'the source does not have these any more: their history stays in bronze only')
@@ -95,7 +99,13 @@ export class Backfill implements BackfillSteps {
       const key = ChainKeys.history(pipeline, lists, task)
       await retrying(retry, `put ${key}`, () => store.put(key, encodeHistoryList(files.get(task)!)))
     }
-    return { incarnation: old.incarnation, tables: this.#bronze.map(({ path }) => path), positions, lists }
+    return {
+      incarnation: old.incarnation,
+      tables: this.#bronze.map(({ path }) => path),
+      positions,
+      ...(successors.length === 0 ? {} : { successors }),
+      lists,
+    }
   }
 
   /** Of the old incarnation, with the tables that have the history. The others are built anew. */

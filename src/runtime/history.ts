@@ -11,6 +11,8 @@ export interface IncarnationHistory {
   readonly tables: readonly string[]
   /** Of each partition task that had come anywhere: where its source goes on. */
   readonly positions: Readonly<Record<string, string>>
+  /** Tasks without a position that those were handed on to: nobody had begun them. Absent: none. */
+  readonly successors?: readonly string[]
   /** Names the lists of files, one for each of these tasks. */
   readonly lists: string
 }

@@ -192,10 +192,11 @@ class PipelineRun {
     }
   }
 
-  /** Partitions with a chain, or with a history to be read. */
+  /** Partitions with a chain, or with a history to be read, and those that they were handed on to. */
   async #knownOf(context: TaskContext): Promise<readonly string[]> {
     const chained = hasRetired(this.#bindings.source) ? await knownPartitions(context) : []
-    return [...new Set([...chained, ...Object.keys(this.#history?.positions ?? {})])]
+    const { positions = {}, successors = [] } = this.#history ?? {}
+    return [...new Set([...chained, ...Object.keys(positions), ...successors])]
   }
 
   /** Of those that are known, what the source does not list and can open all the same. */

@@ -6,6 +6,7 @@ import { parquetEncoder } from '../../sinks/parquet/parquet-encoder.ts'
 import { decodeUtf8 } from '../../src/columns/utf8.ts'
 import type { DataRecord, MergeWork, PartitionWork } from '../../src/checkpoint/record.ts'
 import type { MergeState } from '../../src/engine/merge-task.ts'
+import { PipelineError } from '../../src/errors.ts'
 import type { Membership, MembershipListener, MembershipPlace, ObjectStore, Source } from '../../src/ports.ts'
 import { memoryStore } from '../../src/testing/memory-store.ts'
 import { rowsSource } from '../../src/testing/rows-source.ts'
@@ -257,6 +258,34 @@ describe('a new incarnation with history', () => {
       ended: true,
       parents: ['readings-2', 'readings-3'],
     })
+  })
+})
+
+describe('a new incarnation that goes on from one which had not begun all that others were handed on to', () => {
+  it('reads those too, also where no list has them: only their start can tell that they are lost', async () => {
+    const format = (lake: ObjectStore) => deltaFormat(lake, parquetEncoder(), { decoder: parquetDecoder() })
+    const lake = memoryStore()
+    const inner = shardSource(program, records, LINE)
+    const refusing: Source = {
+      ...inner,
+      async open(partition, ...rest) {
+        if (partition.id === 'readings-2') throw new PipelineError('KINESIS_REFUSED', 'not today')
+        return inner.open(partition, ...rest)
+      },
+    }
+    await expect(
+      start(program, { lake, format: format(lake), source: refusing, epochMs: 1 }),
+    ).rejects.toMatchObject({ code: 'KINESIS_REFUSED' })
+    const wider = pipeline({
+      name: 'resharded',
+      tables: [...program.tables, silver('again', once)],
+      circuitBreaker: false,
+    })
+    const opened: Opened[] = []
+    const source = shardSource(wider, records, { ...LINE, unlisted: [0, 2] }, opened)
+    const summary = await start(wider, { lake, format: format(lake), source, backfill: true })
+    expect(opened.map(({ id }) => id)).toContain('readings-2')
+    expect(summary.totals.records).toBe(records.length)
   })
 })
 
