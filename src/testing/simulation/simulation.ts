@@ -237,12 +237,12 @@ class Simulation {
     let summary: RunSummary | null = null
     try {
       summary = await this.#options.run(this.#options.spec, bindings)
-      // A stop does not wait for a read of a source that may be silent for hours, and a goodbye not for a list.
+      // A stop does not wait for a read of a source that may be silent for hours, and a goodbye neither for a list nor for longer than some seconds.
       const stopped = summary.outcome === 'stopped'
       const pending = scheduler
         .pendingOf(process)
         .filter((label) => !label.startsWith('show ') && label !== LEASING)
-        .filter((label) => !stopped || !label.startsWith('read '))
+        .filter((label) => !stopped || !(label.startsWith('read ') || label.includes('/_leases/')))
       // A loser may leave uploads behind: their names are its own.
       if (pending.length > 0 && summary.outcome !== 'lost')
         this.#fail(`${process.name} ended (${summary.outcome}) before: ${pending.join('; ')}`)
