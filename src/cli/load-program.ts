@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { extname, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { ONLY_LOADED } from '../runtime/ran.ts'
 import type { PipelineSpec } from '../topology/node.ts'
 import { isPipeline } from '../topology/pipeline.ts'
 import { InvalidProgramError } from './failure.ts'
@@ -11,11 +12,17 @@ const EXTENSIONS = ['.ts', '.mts', '.js', '.mjs']
 
 /**
  * Loads the user's program and returns the pipeline that is its default export. TypeScript runs by Node's type
- * stripping: nothing is compiled and nothing is checked.
+ * stripping: nothing is compiled and nothing is checked. A file that calls run() starts nothing by that.
  * @throws InvalidProgramError with advice for each trap that is known.
  */
 export async function loadProgram(path: string): Promise<PipelineSpec> {
-  return pipelineOf(await loadModule(path), path)
+  const process = globalThis as { [ONLY_LOADED]?: boolean }
+  process[ONLY_LOADED] = true
+  try {
+    return pipelineOf(await loadModule(path), path)
+  } finally {
+    delete process[ONLY_LOADED]
+  }
 }
 
 /** Loads a file of the user and waits until it has run. */

@@ -16,3 +16,10 @@ export function markLost(): void {
 export function markRan(error: unknown): void {
   if (error instanceof Error) Object.defineProperty(error, RAN, { value: true, enumerable: false })
 }
+
+/** Under this symbol the process says that a file is only loaded to be looked at: what it would start is not started. */
+export const ONLY_LOADED: unique symbol = Symbol.for('millrace.only-loaded')
+
+export function isOnlyLoaded(): boolean {
+  return (globalThis as { [ONLY_LOADED]?: boolean })[ONLY_LOADED] === true
+}

@@ -6,7 +6,7 @@ import type { PipelineSpec } from '../topology/node.ts'
 import type { FlushLimits, RunProgress, RunSummary } from './bindings.ts'
 import { createLog, LOG_LEVELS, type LogLevel } from './log.ts'
 import { progressLog } from './progress-log.ts'
-import { countRun, markLost, markRan } from './ran.ts'
+import { countRun, isOnlyLoaded, markLost, markRan } from './ran.ts'
 import { runPipeline } from './run-pipeline.ts'
 import { stopSignals } from './stop-signals.ts'
 import { processName, systemClock, systemEntropy } from './system.ts'
@@ -74,6 +74,7 @@ export async function run(pipeline: PipelineSpec, options: RunOptions): Promise<
       advice: 'Give it what pipeline({ … }) returned.',
     })
   }
+  refuseLooking()
   countRun()
   refuseUnbound(pipeline, options)
   const { source, lake, topics, deadLetters, onProgress } = options
@@ -138,6 +139,15 @@ function logEnd(log: Log, pipeline: string, summary: RunSummary): void {
   const { outcome, incarnation, records, epochs, durationMs, tables } = summary
   const rowsAdded = Object.fromEntries(tables.map(({ path, rowsAdded: added }) => [path, added]))
   log.info({ pipeline, incarnation, outcome, records, epochs, durationMs, rowsAdded }, 'run ended')
+}
+
+/** `describe --diff` of a file that runs its pipeline would be the very start that it is to be asked about before. */
+function refuseLooking(): void {
+  if (!isOnlyLoaded()) return
+  throw new PipelineError('PROGRAM_RUNS', 'the file calls run(), and was only to be looked at', {
+    advice:
+      'Name the file that has the pipeline as its default export. The one that calls run() is for millrace run.',
+  })
 }
 
 /** Only a replay leaves topics out: there it says so. */

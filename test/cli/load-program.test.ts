@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { folderWith, runNode } from './run-cli.ts'
@@ -36,6 +38,25 @@ test('loads a program with types, in a package of any kind that can hold it', as
   const { results, err } = await load(files, paths)
   for (const path of paths) expect(results[path], path).toEqual({ code: 'LOADED', message: 'taxi' })
   expect(err).toBe('')
+})
+
+test('starts nothing where the file runs its pipeline', async () => {
+  const main = `
+import { bronze, pipeline, stream, avroSchema, run } from 'millrace'
+import { writeFileSync } from 'node:fs'
+const Trip = avroSchema({ type: 'record', name: 'Trip', fields: [{ name: 'id', type: 'string' }] })
+const taxi = pipeline({ name: 'taxi', tables: [bronze('trips', stream('trips', Trip))] })
+const open = () => writeFileSync('opened', '')
+await run(taxi, { source: { open }, lake: {} } as never)
+export default taxi
+`
+  const { results, cwd } = await load({ 'main.ts': main, 'taxi.ts': GOOD }, ['main.ts', 'taxi.ts'])
+  expect(results['main.ts']).toMatchObject({
+    code: 'PROGRAM_RUNS',
+    advice: expect.stringContaining('millrace run'),
+  })
+  expect(results['taxi.ts']).toEqual({ code: 'LOADED', message: 'taxi' })
+  expect(existsSync(join(cwd, 'opened'))).toBe(false)
 })
 
 test('answers each trap of running TypeScript as it is with what to do', async () => {
