@@ -20,6 +20,8 @@ export interface Roots {
   readonly begin: ReadonlyMap<string, PositionPlace>
   /** Listed then, and not read. */
   readonly unread: ReadonlySet<string>
+  /** It was no beginning: the pipeline had read some of the stream in an earlier incarnation. */
+  readonly goesOn?: true
 }
 
 export interface RootsFacts {
@@ -54,7 +56,7 @@ export function decideRoots(facts: RootsFacts): Roots {
     else if (from === 'latest') begin.set(shardId, { kind: 'time', timeMs: nowMs })
     else begin.set(shardId, from instanceof Date ? { kind: 'time', timeMs: from.getTime() } : TRIM)
   }
-  return { createdMs, decidedMs: nowMs, begin, unread }
+  return { createdMs, decidedMs: nowMs, begin, unread, ...(known.size > 0 && { goesOn: true }) }
 }
 
 /** A shard that is read. */

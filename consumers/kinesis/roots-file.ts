@@ -11,6 +11,7 @@ interface RootsRecord {
   readonly decidedMs: number
   readonly begin: Readonly<Record<string, string>>
   readonly unread: readonly string[]
+  readonly goesOn?: true
 }
 
 /** What the pipeline decided when it began, by whichever process came first. Null where nothing is decided yet. */
@@ -31,19 +32,20 @@ function keyOf(prefix: string): string {
   return `${prefix}roots.json`
 }
 
-function encodeRoots({ createdMs, decidedMs, begin, unread }: Roots): Uint8Array {
+function encodeRoots({ createdMs, decidedMs, begin, unread, goesOn }: Roots): Uint8Array {
   const record: RootsRecord = {
     version: VERSION,
     createdMs,
     decidedMs,
     begin: Object.fromEntries([...begin].map(([shardId, place]) => [shardId, encodePlace(place)])),
     unread: [...unread],
+    ...(goesOn && { goesOn }),
   }
   return new TextEncoder().encode(JSON.stringify(record))
 }
 
 function decodeRoots(body: Uint8Array, key: string): Roots {
-  const { version, createdMs, decidedMs, begin, unread } = JSON.parse(
+  const { version, createdMs, decidedMs, begin, unread, goesOn } = JSON.parse(
     new TextDecoder().decode(body),
   ) as RootsRecord
   if (version !== VERSION) {
@@ -56,5 +58,6 @@ function decodeRoots(body: Uint8Array, key: string): Roots {
     decidedMs,
     begin: new Map(Object.entries(begin).map(([shardId, place]) => [shardId, parsePlace(place)])),
     unread: new Set(unread),
+    ...(goesOn && { goesOn }),
   }
 }

@@ -246,7 +246,8 @@ export class KinesisSource implements Source {
     const nowMs = clock.nowMs()
     const horizonMs = nowMs - retentionMs
     if (place.kind === 'end' || (shard !== null && asOfMs >= horizonMs)) return asOfMs
-    const begunMs = this.#settled?.roots.decidedMs ?? Number.NEGATIVE_INFINITY
+    const roots = this.#settled?.roots
+    const begunMs = roots === undefined || roots.goesOn ? Number.NEGATIVE_INFINITY : roots.decidedMs
     const isNew = shard !== null && nowMs - begunMs < retentionMs / MARGIN_PARTS
     if (!acceptLoss && !isNew) {
       throw shard === null ? shardGone(id, asOfMs) : positionExpired(id, asOfMs, horizonMs)

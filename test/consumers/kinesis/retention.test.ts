@@ -39,10 +39,13 @@ function positionOf(result: ReadResult): string {
 const STORE_OF = new WeakMap<SourceKit, ReturnType<typeof memoryStore>>()
 
 describe('a pipeline that begins with the oldest records of a stream', () => {
+  async function join(kit: SourceKit, source: KinesisSource, known: readonly string[] = []): Promise<void> {
+    const place = { store: STORE_OF.get(kit)!, prefix: 'p/_leases/', known }
+    await kit.within(source.membership.join([], LISTENER, place))
+  }
+
   async function beginAt(kit: SourceKit, source: KinesisSource): Promise<PartitionReader> {
-    await kit.within(
-      source.membership.join([], LISTENER, { store: STORE_OF.get(kit)!, prefix: 'p/_leases/', known: [] }),
-    )
+    await join(kit, source)
     return kit.within(source.open(PARTITION, null))
   }
 
@@ -87,6 +90,19 @@ describe('a pipeline that begins with the oldest records of a stream', () => {
     expect(textsOf(await next(kit, reader))).toEqual(['c'])
     expect(kit.warnings().join()).toMatch(/has just begun with the oldest records/)
     await kit.within(again.membership.leave())
+  })
+
+  it('has not begun anew where it goes on from another incarnation', async () => {
+    const kit = newKit()
+    kit.kinesis.put('trips', 'a')
+    const first = await next(kit, await kit.within(kit.source().open(PARTITION, null)))
+    await kit.clock.advance(30 * HOUR_MS)
+    const source = kit.source()
+    await join(kit, source, [PARTITION.id])
+    await expect(kit.within(source.open(PARTITION, positionOf(first)))).rejects.toMatchObject({
+      code: 'POSITION_EXPIRED',
+    })
+    await kit.within(source.membership.leave())
   })
 
   it('is told where it falls behind, also when it has read but once', async () => {
