@@ -3,7 +3,7 @@ import type { Clock, Log } from '../../src/ports.ts'
 
 const EVERY_MS = 60_000
 
-/** Says each minute in the log what has gone wrong and was mended since it was said last. */
+/** Says each minute in the log what has gone wrong and was mended since it was said last, and what was left out. */
 export class CountsReport {
   readonly #counts: KinesisCounts
   readonly #stream: string
@@ -46,10 +46,17 @@ export class CountsReport {
       if (more > 0) since[kind] = more
       this.#said.set(kind, count)
     }
-    if (Object.keys(since).length === 0) return
-    this.#world.log.info(
-      { stream: this.#stream, ...since },
-      'what Kinesis refused or lost since, and was tried again',
-    )
+    const { foreignRecords, ...mended } = since
+    const { log } = this.#world
+    const stream = this.#stream
+    if (Object.keys(mended).length > 0) {
+      log.info({ stream, ...mended }, 'what Kinesis refused or lost since, and was tried again')
+    }
+    if (foreignRecords !== undefined) {
+      log.info(
+        { stream, foreignRecords },
+        'records of aggregates that belong to other shards: left out since',
+      )
+    }
   }
 }
