@@ -153,11 +153,11 @@ export class LeaseBoard {
       else if (parsed?.kind === 'member') push(members, parsed.id, parsed.number)
       else if (parsed?.kind === 'lease') push(leases, parsed.task, parsed.number)
     }
-    const sinceMs = this.#lookedMs === null ? 0 : startMs - this.#lookedMs
-    this.#watchedMs += Math.max(0, Math.min(sinceMs, 2 * heartbeatMs))
+    const watched = (ms: number): number => Math.max(0, Math.min(ms, 2 * heartbeatMs))
+    this.#watchedMs += this.#lookedMs === null ? 0 : watched(startMs - this.#lookedMs)
     this.#lookedMs = startMs
-    // What was listed may be as new as the end of the list.
-    const seenMs = this.#watchedMs + Math.max(0, clock.nowMs() - startMs)
+    // What was listed may be as new as the end of the list. Of one that took an hour, no more counts than of an hour without a look: else nobody is dead before another hour is over.
+    const seenMs = this.#watchedMs + watched(clock.nowMs() - startMs)
     const reads = [...this.#seeMembers(members, seenMs), ...this.#seeLeases(leases, seenMs)]
     await Promise.all(reads.map((read) => read()))
     this.#seeStrangers(seenMs)

@@ -4,6 +4,7 @@ import { LeaseBoard } from '../../src/leases/lease-board.ts'
 import { encodeLease, encodeMember, LeaseKeys } from '../../src/leases/lease-objects.ts'
 import type { ObjectStore } from '../../src/ports.ts'
 import { memoryStore } from '../../src/testing/memory-store.ts'
+import { hookedStore } from '../support/world.ts'
 
 const { heartbeatMs, ttlMs } = LEASE_TIMES
 const keys = new LeaseKeys('_leases/')
@@ -62,6 +63,25 @@ describe('the board of leases', () => {
     await look.beat('a', 1)
     await look.board.look()
     look.nowMs += 600_000
+    await look.board.look()
+    expect(look.board.alive()).toEqual(['a'])
+    await look.watch(ttlMs)
+    expect(look.board.alive()).toEqual([])
+  })
+
+  test('calls a member dead after its time to live, however long the look took in which it was seen first', async () => {
+    let sleepMs = 3_600_000
+    const look: Look = new Look((store) =>
+      hookedStore(store, {
+        after(call) {
+          // The process sleeps before it has the answer.
+          if (call === 'list') look.nowMs += sleepMs
+        },
+      }),
+    )
+    await look.beat('a', 1)
+    await look.board.look()
+    sleepMs = 0
     await look.board.look()
     expect(look.board.alive()).toEqual(['a'])
     await look.watch(ttlMs)

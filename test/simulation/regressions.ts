@@ -16,6 +16,11 @@ export const REGRESSIONS: readonly Regression[] = [
     shards: true,
     story: 'what is shown of a shard that no list has any more was waited for in vain',
   },
+  {
+    seed: 2206,
+    shards: true,
+    story: 'a dead member was seen alive for as long as the look had taken in which it was seen first',
+  },
 ]
 
 export interface Regression {
