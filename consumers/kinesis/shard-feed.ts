@@ -276,7 +276,7 @@ export class ShardFeed implements PartitionReader {
     this.#hasWarnedOfForeign = true
     log.warn(
       { partition: partition.id, records },
-      'an aggregate has records whose keys belong to other shards: they are left out, as its producer is to put them again',
+      'an aggregate has records whose keys belong to other shards: they are left out, as its producer is to put them again (docs/kinesis.md, KPL aggregates)',
     )
   }
 

@@ -34,6 +34,8 @@ interface Item {
   readonly bytes: number
   /** Null: in no order. */
   readonly orderKey: string | null
+  /** In the order of sending. */
+  readonly number: number
   readonly stored: () => void
   readonly failed: (error: unknown) => void
 }
@@ -54,6 +56,8 @@ export class StreamSender {
   repeated = 0
   /** Entries that were stored: fewer than records where they were aggregated. */
   storedEntries = 0
+  /** Records that were stored behind others that were sent after them. */
+  overtaken = 0
   readonly #options: StreamSenderOptions
   /** To be put next. */
   #due: Item[] = []
@@ -67,6 +71,9 @@ export class StreamSender {
   #refusals = 0
   #storedMs: number
   #failure: unknown = null
+  #sent = 0
+  /** Of those that are stored, the number that was sent last. */
+  #newest = -1
   #waiters: (() => void)[] = []
 
   constructor(options: StreamSenderOptions) {
@@ -83,7 +90,7 @@ export class StreamSender {
   send(entry: PutEntry, orderKey: string | null): Promise<void> {
     const bytes = entry.data.length + entry.partitionKey.length * 3 + 64
     return new Promise((stored, failed) => {
-      if (this.#failure === null) this.#add({ entry, bytes, orderKey, stored, failed })
+      if (this.#failure === null) this.#add({ entry, bytes, orderKey, number: this.#sent++, stored, failed })
       else failed(this.#failure)
     })
   }
@@ -189,10 +196,11 @@ export class StreamSender {
   #take(parcels: readonly Parcel[], outcomes: readonly PutOutcome[]): void {
     assert(outcomes.length === parcels.length, 'an outcome for each entry')
     const refused: Parcel[] = []
+    const newest = this.#newest
     let last: PutOutcome & { readonly kind: 'refused' } = { kind: 'refused', code: '', message: '' }
     for (const [index, parcel] of parcels.entries()) {
       const outcome = outcomes[index]!
-      if (outcome.kind === 'stored') this.#store(parcel)
+      if (outcome.kind === 'stored') this.#store(parcel, newest)
       else {
         refused.push(parcel)
         last = outcome
@@ -210,11 +218,15 @@ export class StreamSender {
     this.#again(refused, error)
   }
 
-  #store(parcel: Parcel): void {
+  #store(parcel: Parcel, newest: number): void {
     const [{ orderKey }] = parcel
     this.storedEntries += 1
     this.#queuedEntries -= parcel.length
-    for (const { bytes } of parcel) this.#queuedBytes -= bytes
+    for (const { bytes, number } of parcel) {
+      this.#queuedBytes -= bytes
+      if (number < newest) this.overtaken += 1
+      this.#newest = Math.max(this.#newest, number)
+    }
     if (orderKey !== null) {
       const next = this.#waiting.get(orderKey)?.shift()
       if (next === undefined) this.#waiting.delete(orderKey)

@@ -115,6 +115,13 @@ export class StreamTarget implements SendTarget {
       await out.line(`${countText(throttled)} times Kinesis had no room, and it was put again: ${advice}`)
     }
     if (repeated > 0) await out.line(`${countText(repeated)} times a record was put again after a failure`)
+    const { overtaken } = this.#sender
+    if (!this.#options.aggregate && overtaken > 0) {
+      const advice = 'a watermark may find them late. --aggregate keeps the order of each shard'
+      await err.line(
+        `${err.style('yellow', '!')} ${counted(overtaken, 'record')} came behind others that were sent later, of other keys: ${advice}.`,
+      )
+    }
     for (const line of lossTexts(this.#losses)) await err.line(`${err.style('yellow', '!')} ${line}`)
   }
 

@@ -100,7 +100,8 @@ describe.skipIf(packages.kind === 'missing')('the commands on a Kinesis stream',
       const folder = projectWith(sampleRecords())
       const stream = newName()
       const sent = await produce(stream, folder, '--create-stream', '--shards', '3')
-      expect(sent).toMatchObject({ code: 0, err: '' })
+      expect(sent.code, sent.err).toBe(0)
+      expect(sent.err).toMatch(/^(! \d+ records? came behind others .* --aggregate keeps .*\n)?$/)
       expect(sent.out).toContain(
         `made the stream ${stream} with 3 shards\n300 records of orders.avro to the stream`,
       )
@@ -128,7 +129,7 @@ describe.skipIf(packages.kind === 'missing')('the commands on a Kinesis stream',
       const sent = await produce(stream, folder, '--create-stream', '--partitions', 'keep')
       expect(sent.code, sent.err).toBe(0)
       expect(sent.out).toContain('with 2 shards')
-      expect(sent.err.split('\n')).toEqual([
+      expect(sent.err.split('\n').filter((line) => !line.includes('came behind others'))).toEqual([
         '! 1 record had headers, which Kinesis has no place for.',
         '! 1 record had no key: each got one of its own.',
         '! 1 tombstone became records of no bytes.',

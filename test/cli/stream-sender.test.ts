@@ -115,6 +115,18 @@ describe('a sender to a stream', () => {
     expect(sender.storedEntries).toBeLessThan(40)
   })
 
+  it.each([
+    ['of few keys', false, ['a', 'a', 'a', 'b', 'c'], 2],
+    ['of few keys, in aggregates', true, ['a', 'a', 'a', 'b', 'c'], 0],
+    ['of a key each', false, ['a', 'b', 'c', 'd', 'e'], 0],
+  ] as const)('counts what others have overtaken: %s', async (_, aggregate, keys, overtaken) => {
+    const sender = newSender(aggregate)
+    // The first one is under way while the others come.
+    for (const [index, key] of ['first', ...keys].entries()) void send(sender, key, `${index}`)
+    await done(sender.flush())
+    expect(sender.overtaken).toBe(overtaken)
+  })
+
   it('waits while there is much that is not stored', async () => {
     const sender = newSender()
     for (let index = 0; index < 2_000; index++) void send(sender, `k${index}`, 'x')
