@@ -122,6 +122,8 @@ export interface Source {
   ): Promise<PartitionReader>
   /** What the users' own consumer group is to show for a position; null where there is no such group. */
   groupOffset?(partition: SourcePartition, position: string): GroupOffset | null
+  /** The offset of the next record in a position, for the log. Absent, or null: positions are shown as they are. */
+  offsetOf?(position: string): string | null
   /** Tells the users' group how far a partition is published. For display only: it never fails, and is never read for positions. */
   showPublished?(offset: GroupOffset): void
   close(): Promise<void>

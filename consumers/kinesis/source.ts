@@ -156,6 +156,10 @@ export class KinesisSource implements Source {
     })
   }
 
+  offsetOf(position: string): string {
+    return String(parseKinesisPosition(position).offset)
+  }
+
   async close(): Promise<void> {
     this.#report.stop()
     this.#api.close()

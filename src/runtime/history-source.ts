@@ -78,6 +78,10 @@ export class HistorySource implements Source {
     return this.#options.source.groupOffset?.(partition, position) ?? null
   }
 
+  offsetOf(position: string): string | null {
+    return this.#options.source.offsetOf?.(position) ?? null
+  }
+
   showPublished(offset: GroupOffset): void {
     this.#options.source.showPublished?.(offset)
   }

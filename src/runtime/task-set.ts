@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events'
+import { historyOffset } from '../checkpoint/history-position.ts'
 import { mergeTasksOf, mergeTasksOfStage, parseMergeTask } from '../checkpoint/keys.ts'
 import { sumTotals, type Totals } from '../engine/totals.ts'
 import type { WriterSchemas } from '../engine/writer-schemas.ts'
@@ -309,8 +310,10 @@ export class TaskSet {
   /** 'offset 1200' where the source counts so, else as the chain has it. */
   #placeOf(partition: SourcePartition, position: string | null): string {
     if (position === null) return 'new'
-    const offset = this.#bindings.source.groupOffset?.(partition, position)?.offset
-    return offset === undefined ? position : `offset ${offset}`
+    const { source } = this.#bindings
+    if (historyOffset(position) !== null) return position
+    const offset = source.groupOffset?.(partition, position)?.offset ?? source.offsetOf?.(position) ?? null
+    return offset === null ? position : `offset ${offset}`
   }
 
   #count(task: string, records: number, totals: Totals): void {

@@ -31,6 +31,7 @@ import {
   LIVELY_MS,
   PARTITIONS,
 } from './kafka-loop/events.ts'
+import { countOf, countsOf, expectRows, type GoldRow, tensOf, type TensRow } from './loop-rows.ts'
 import { away, pause, Workers } from './loop-workers.ts'
 
 /** How long the processes and servers are disturbed: three minutes with MILLRACE_LOOP_SECONDS=180. */
@@ -298,22 +299,7 @@ interface Lake {
   readonly silverTwice: readonly number[]
   readonly gold: readonly GoldRow[]
   readonly lively: readonly GoldRow[]
-  readonly tens: readonly {
-    readonly window_start: number
-    readonly events: number
-    readonly total: number
-    readonly revision: number
-  }[]
-}
-
-interface GoldRow {
-  readonly account: string
-  readonly window_start: number
-  readonly events: number
-  readonly total: number
-  readonly first: number
-  readonly last: number
-  readonly revision: number
+  readonly tens: readonly TensRow[]
 }
 
 async function verify(feed: EventFeed): Promise<void> {
@@ -336,35 +322,17 @@ async function verify(feed: EventFeed): Promise<void> {
   expect(lake.silver).toEqual(numbers)
 
   const expected = expectedCounts(feed.count)
-  const countsOf = (gold: readonly GoldRow[]) =>
-    gold.map(({ account, window_start, events, total, first, last }) => {
-      return { account, windowStartMs: window_start, events, total, first, last }
-    })
   expect(lake.gold.filter(({ revision }) => revision !== 0)).toEqual([])
   expectRows(countsOf(lake.gold), expected)
   // Early results have come and gone: one row of each window is left, and it is the last.
   expectRows(countsOf(lake.lively), expectedCounts(feed.count, LIVELY_MS))
-  const tens = lake.tens
-    .filter(({ window_start }) => window_start < CLOSING_AT_MS - 10_000)
-    .map(({ window_start, events, total }) => ({ startMs: window_start, events, total }))
-    .sort((a, b) => a.startMs - b.startMs)
-  expect(tens).toEqual(expectedTens(feed.count))
+  expect(tensOf(lake.tens)).toEqual(expectedTens(feed.count))
   const tensSent = await readCommitted('tens')
   expect(tensSent.length).toBe(lake.tens.length)
 
   const results = await readCommitted('counts')
   const rows = await Promise.all(results.map(({ value }) => decodeFramed(registry.url, value!)))
-  expectRows(
-    rows.map((row) => ({
-      account: row['account'] as string,
-      windowStartMs: Number(row['window_start']),
-      events: Number(row['events']),
-      total: Number(row['total']),
-      first: Number(row['first']),
-      last: Number(row['last']),
-    })),
-    expected,
-  )
+  expectRows(rows.map(countOf), expected)
 
   const letters = await readCommitted('dead-letters')
   const header = (letter: Message, name: string): string => String(letter.headers?.[name])
@@ -383,17 +351,6 @@ async function verify(feed: EventFeed): Promise<void> {
     expect(letter.key?.toString()).toMatch(/^corrupt-\d+$/)
     expect(letter.value?.subarray(5)).toEqual(Buffer.alloc(11, 0xff))
   }
-}
-
-function expectRows(
-  rows: readonly { readonly account: string; readonly windowStartMs: number }[],
-  expected: ReturnType<typeof expectedCounts>,
-): void {
-  const closed = rows.filter(({ account }) => account !== 'closing')
-  const keys = closed.map(({ account, windowStartMs }) => `${account} ${windowStartMs}`)
-  expect(keys.filter((key, i) => keys.indexOf(key) !== i)).toEqual([])
-  expect([...expected.keys()].filter((key) => !keys.includes(key))).toEqual([])
-  for (const [i, row] of closed.entries()) expect(row).toEqual(expected.get(keys[i]!))
 }
 
 interface Message {

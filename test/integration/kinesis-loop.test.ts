@@ -23,7 +23,6 @@ import { findRegistryPackages, type Registry, startRegistry } from '../parts/reg
 import { findS3Packages, freshBucket, type S3, s3Client, startS3 } from '../parts/s3.ts'
 import { decodeFramed } from './kafka-loop/decode-framed.ts'
 import {
-  CLOSING_AT_MS,
   EVENT_SCHEMA,
   expectedCounts,
   expectedTens,
@@ -32,6 +31,7 @@ import {
   LIVELY_MS,
 } from './kafka-loop/events.ts'
 import { kinesisClient, merge, split, STREAM, StreamFeed } from './kinesis-loop/feed.ts'
+import { countOf, countsOf, expectRows, type GoldRow, tensOf, type TensRow } from './loop-rows.ts'
 import { away, pause, Workers } from './loop-workers.ts'
 
 /** How long the processes and servers are disturbed, each way of reading: three minutes with MILLRACE_LOOP_SECONDS=180. */
@@ -234,23 +234,8 @@ interface Lake {
   readonly silverTwice: readonly number[]
   readonly gold: readonly GoldRow[]
   readonly lively: readonly GoldRow[]
-  readonly tens: readonly {
-    readonly window_start: number
-    readonly events: number
-    readonly total: number
-    readonly revision: number
-  }[]
+  readonly tens: readonly TensRow[]
   readonly letters: readonly string[]
-}
-
-interface GoldRow {
-  readonly account: string
-  readonly window_start: number
-  readonly events: number
-  readonly total: number
-  readonly first: number
-  readonly last: number
-  readonly revision: number
 }
 
 async function verify(feed: StreamFeed): Promise<void> {
@@ -269,32 +254,14 @@ async function verify(feed: StreamFeed): Promise<void> {
   expect(lake.letters).toEqual(lettersOf(feed))
 
   const expected = expectedCounts(feed.count)
-  const countsOf = (gold: readonly GoldRow[]) =>
-    gold.map(({ account, window_start, events, total, first, last }) => {
-      return { account, windowStartMs: window_start, events, total, first, last }
-    })
   expect(lake.gold.filter(({ revision }) => revision !== 0)).toEqual([])
   expectRows(countsOf(lake.gold), expected)
   expectRows(countsOf(lake.lively), expectedCounts(feed.count, LIVELY_MS))
-  const tens = lake.tens
-    .filter(({ window_start }) => window_start < CLOSING_AT_MS - 10_000)
-    .map(({ window_start, events, total }) => ({ startMs: window_start, events, total }))
-    .sort((a, b) => a.startMs - b.startMs)
-  expect(tens).toEqual(expectedTens(feed.count))
+  expect(tensOf(lake.tens)).toEqual(expectedTens(feed.count))
 
   // At least once: some came again, with the id that they had.
   const results = await readStream('counts')
-  expectRows(
-    results.map((row) => ({
-      account: row['account'] as string,
-      windowStartMs: Number(row['window_start']),
-      events: Number(row['events']),
-      total: Number(row['total']),
-      first: Number(row['first']),
-      last: Number(row['last']),
-    })),
-    expected,
-  )
+  expectRows(results.map(countOf), expected)
   expect((await readStream('tens')).length).toBe(lake.tens.length)
 }
 
@@ -305,17 +272,6 @@ function lettersOf(feed: StreamFeed): readonly string[] {
     ...feed.corrupt.map(({ place }) => `undecodable ${place}`),
     ...unnamed.map(({ place }) => `invalid ${place}`),
   ].sort()
-}
-
-function expectRows(
-  rows: readonly { readonly account: string; readonly windowStartMs: number }[],
-  expected: ReturnType<typeof expectedCounts>,
-): void {
-  const closed = rows.filter(({ account }) => account !== 'closing')
-  const keys = closed.map(({ account, windowStartMs }) => `${account} ${windowStartMs}`)
-  expect(keys.filter((key, i) => keys.indexOf(key) !== i)).toEqual([])
-  expect([...expected.keys()].filter((key) => !keys.includes(key))).toEqual([])
-  for (const [i, row] of closed.entries()) expect(row).toEqual(expected.get(keys[i]!))
 }
 
 /** All records of a stream, by a client that is not ours; one for each id. */

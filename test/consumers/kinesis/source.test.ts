@@ -175,6 +175,12 @@ describe('a shard', () => {
     expect(await starts({ from })).toEqual({ ...begin, place: { kind: 'at', sequenceNumber: '77' } })
   })
 
+  it('goes by its offset in the log', async () => {
+    const source = new SourceKit().source()
+    expect(source.offsetOf('1795458305250:after@4968:66:1795458318961')).toBe('66')
+    await source.close()
+  })
+
   it('that was split hands on, and its child goes on with its offsets', async () => {
     const kit = new SourceKit()
     kit.kinesis.put('trips', 'a')

@@ -1,28 +1,10 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { confluentRegistry } from '../../../consumers/registry/index.ts'
+import { selfSigned } from '../../parts/certificate.ts'
 import { json } from './fault-server.ts'
-
-/** A certificate for 127.0.0.1 that is its own authority. */
-function selfSigned(name: string): { readonly cert: string; readonly key: string } {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-tls-'))
-  const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2']
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', 'key.pem']
-  execFileSync('openssl', ['req', '-x509', ...key, '-out', 'cert.pem', ...subject], {
-    cwd: folder,
-    stdio: 'ignore',
-  })
-  const read = (file: string) => readFileSync(join(folder, file), 'utf8')
-  const pair = { cert: read('cert.pem'), key: read('key.pem') }
-  rmSync(folder, { recursive: true })
-  return pair
-}
 
 const own = selfSigned('registry')
 const client = selfSigned('client')

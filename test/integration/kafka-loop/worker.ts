@@ -5,14 +5,15 @@ import { deadLetterTopic } from '../../../sinks/dead-letter-topic.ts'
 import { s3 } from '../../../sinks/s3/index.ts'
 import { kafkaTopics } from '../../../sinks/topic/index.ts'
 import { millis, run, seconds } from '../../../src/index.ts'
+import { untilEnd } from '../loop-end.ts'
 import loop from './events.ts'
 
 const { LOOP_BROKERS = '', LOOP_REGISTRY = '', LOOP_BUCKET = '', LOOP_FLUSH_MS = '1000' } = process.env
 const brokers = LOOP_BROKERS.split(',')
 const registry = confluentRegistry({ url: LOOP_REGISTRY })
 
-try {
-  const { outcome } = await run(loop, {
+await untilEnd(
+  run(loop, {
     source: kafka({
       brokers,
       topic: 'events',
@@ -25,15 +26,5 @@ try {
     deadLetters: deadLetterTopic({ brokers, topic: 'dead-letters', transactionTimeoutMs: 10_000 }),
     flush: { every: millis(Number(LOOP_FLUSH_MS)) },
     stopWithin: seconds(60),
-  })
-  console.error(`ended: ${outcome}`)
-  process.exit(0)
-} catch (error) {
-  const {
-    code = 'INTERNAL',
-    message,
-    advice = '',
-  } = error as { code?: string; message: string; advice?: string }
-  console.error(`FAILED ${code}: ${message} ${advice}`, code === 'INTERNAL' ? error : '')
-  process.exit(1)
-}
+  }),
+)

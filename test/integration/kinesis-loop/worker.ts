@@ -4,6 +4,7 @@ import { confluentRegistry } from '../../../consumers/registry/index.ts'
 import { kinesisStreams } from '../../../sinks/kinesis/index.ts'
 import { s3 } from '../../../sinks/s3/index.ts'
 import { millis, run, seconds } from '../../../src/index.ts'
+import { untilEnd } from '../loop-end.ts'
 import loop from '../kafka-loop/events.ts'
 
 const { LOOP_KINESIS = '', LOOP_REGISTRY = '', LOOP_BUCKET = '', LOOP_FLUSH_MS = '1000' } = process.env
@@ -11,8 +12,8 @@ const { LOOP_FAN_OUT = '' } = process.env
 const registry = confluentRegistry({ url: LOOP_REGISTRY })
 const place = { region: 'us-east-1', endpoint: LOOP_KINESIS, requestTimeoutMs: 5_000 }
 
-try {
-  const { outcome } = await run(loop, {
+await untilEnd(
+  run(loop, {
     source: kinesis({
       ...place,
       stream: 'events',
@@ -25,15 +26,5 @@ try {
     topics: kinesisStreams({ ...place, registry }),
     flush: { every: millis(Number(LOOP_FLUSH_MS)) },
     stopWithin: seconds(60),
-  })
-  console.error(`ended: ${outcome}`)
-  process.exit(0)
-} catch (error) {
-  const {
-    code = 'INTERNAL',
-    message,
-    advice = '',
-  } = error as { code?: string; message: string; advice?: string }
-  console.error(`FAILED ${code}: ${message} ${advice}`, code === 'INTERNAL' ? error : '')
-  process.exit(1)
-}
+  }),
+)
