@@ -9,7 +9,7 @@ import {
 } from '../../src/kafka/client.ts'
 import { FETCH_API_KEY, type FetchedPartition, fetchRequest } from '../../src/kafka/fetch.ts'
 import type { SourceWorld } from '../../src/ports.ts'
-import { Bell } from './bell.ts'
+import { Bell } from '../../src/leases/bell.ts'
 import { FeedState } from './feed-state.ts'
 import type { PartitionFeed } from './partition-feed.ts'
 import { SharedAnswer } from './shared-answer.ts'

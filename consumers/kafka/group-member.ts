@@ -7,7 +7,7 @@ import type {
   SourcePartition,
   SourceWorld,
 } from '../../src/ports.ts'
-import { Bell } from './bell.ts'
+import { Bell, settlesWithin } from '../../src/leases/bell.ts'
 import type {
   GivenTasks,
   GroupCoordinator,
@@ -25,7 +25,6 @@ import {
   toTaskList,
 } from './group-tasks.ts'
 import { PublishedOffsets } from './published-offsets.ts'
-import { settlesWithin } from './time-limit.ts'
 import { TopicWatch } from './topic-watch.ts'
 
 export interface GroupMemberOptions {

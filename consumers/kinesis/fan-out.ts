@@ -1,7 +1,8 @@
-import { messageOf, PipelineError } from '../../src/errors.ts'
+import { PipelineError } from '../../src/errors.ts'
 import type { ConsumerFacts, KinesisApi, ShardAnswer, ShardStart, WireRecord } from '../../src/kinesis/api.ts'
 import type { FanOutConsumer } from './fan-out-consumer.ts'
 import { ShardEnd, type ShardEndOptions } from './shard-end.ts'
+import { asFault, unavailable } from './read-fault.ts'
 import type { ShardFetch, ShardTarget } from './shard-fetch.ts'
 import { type OutageWorld, ShardOutage } from './shard-outage.ts'
 import { whileRead } from './while-read.ts'
@@ -292,14 +293,4 @@ function isBehind(sequenceNumber: string, other: string): boolean {
   return sequenceNumber.length === other.length
     ? sequenceNumber > other
     : sequenceNumber.length > other.length
-}
-
-function unavailable(message: string): PipelineError {
-  return new PipelineError('KINESIS_UNAVAILABLE', message, { retryable: true })
-}
-
-function asFault(error: unknown): PipelineError {
-  return error instanceof PipelineError
-    ? error
-    : new PipelineError('KINESIS_FAILED', `cannot read: ${messageOf(error)}`, { cause: error })
 }

@@ -1,8 +1,9 @@
-import { messageOf, PipelineError } from '../../src/errors.ts'
+import { PipelineError } from '../../src/errors.ts'
 import type { KinesisApi, ShardStart, WireRecord } from '../../src/kinesis/api.ts'
 import type { PollLimits } from './poll-limits.ts'
 import { PollTrouble } from './poll-trouble.ts'
 import { borrowBudget, type ReadBudget } from './read-budget.ts'
+import { asFault, unavailable } from './read-fault.ts'
 import type { ShardFetch, ShardTarget } from './shard-fetch.ts'
 import type { OutageWorld } from './shard-outage.ts'
 import { whileRead } from './while-read.ts'
@@ -161,14 +162,4 @@ function bytesOf(records: readonly WireRecord[]): number {
   let bytes = 0
   for (const { data, partitionKey } of records) bytes += data.length + partitionKey.length
   return bytes
-}
-
-function unavailable(message: string): PipelineError {
-  return new PipelineError('KINESIS_UNAVAILABLE', message, { retryable: true })
-}
-
-function asFault(error: unknown): PipelineError {
-  return error instanceof PipelineError
-    ? error
-    : new PipelineError('KINESIS_FAILED', `cannot read: ${messageOf(error)}`, { cause: error })
 }

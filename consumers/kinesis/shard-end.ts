@@ -1,6 +1,7 @@
 import { messageOf, PipelineError } from '../../src/errors.ts'
 import type { KinesisApi, ShardFacts, ShardPlace, ShardStart } from '../../src/kinesis/api.ts'
 import type { Clock, Log } from '../../src/ports.ts'
+import { unavailable } from './read-fault.ts'
 
 export interface ShardEndOptions {
   readonly api: Pick<KinesisApi, 'listShards' | 'shardIterator' | 'getRecords'>
@@ -75,8 +76,4 @@ export class ShardEnd {
   #shards(): Promise<readonly ShardFacts[]> {
     return this.#options.api.listShards(this.#place.stream)
   }
-}
-
-function unavailable(message: string): PipelineError {
-  return new PipelineError('KINESIS_UNAVAILABLE', message, { retryable: true })
 }

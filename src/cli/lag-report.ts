@@ -105,6 +105,18 @@ export function mergeLag(
   return { task, epochsToFold, ...totalReach(reached), ...taskState(progress, nowMs) }
 }
 
+export function lagReport<Input extends InputLag>(
+  pipeline: string,
+  incarnation: number,
+  partitions: readonly Input[],
+  merges: readonly MergeLag[],
+  nowMs: number,
+): LagReport<Input> {
+  const { lagRecords, lagMs } = totalReach(partitions)
+  const at = new Date(nowMs).toISOString()
+  return { pipeline, incarnation, at, partitions, merges, lagRecords, lagMs: lagMs ?? 0 }
+}
+
 export function totalReach(reached: readonly Reach[]): Reach {
   return {
     lagRecords: reached.reduce((sum, { lagRecords }) => sum + lagRecords, 0),

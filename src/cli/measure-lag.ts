@@ -4,7 +4,7 @@ import type { DataRecord } from '../checkpoint/record.ts'
 import { PipelineError } from '../errors.ts'
 import type { KafkaClient } from '../kafka/client.ts'
 import type { TaskProgress } from './chain-facts.ts'
-import { type LagReport, partitionLag, type PartitionLag, type Reach, totalReach } from './lag-report.ts'
+import { type LagReport, partitionLag, type PartitionLag, type Reach, lagReport } from './lag-report.ts'
 import { chainProgress, type ChainSources, mergeLags } from './pipeline-lag.ts'
 import { type PartitionEnds, TopicEnds, type TopicFacts } from './topic-ends.ts'
 
@@ -39,16 +39,7 @@ export async function measureLag(sources: LagSources): Promise<LagReport> {
     times.reach(endsOf.get(task)!, positionOf(record)?.offset ?? null)
   const inputs = places.map(({ id }) => id)
   const merges = await mergeLags(tasks, inputs, reachOf, nowMs)
-  const { lagRecords, lagMs } = totalReach(partitions)
-  return {
-    pipeline,
-    incarnation: chains.incarnation.incarnation,
-    at: new Date(nowMs).toISOString(),
-    partitions,
-    merges,
-    lagRecords,
-    lagMs: lagMs ?? 0,
-  }
+  return lagReport(pipeline, chains.incarnation.incarnation, partitions, merges, nowMs)
 }
 
 async function placesOf(

@@ -11,7 +11,7 @@ import type { DataRecord } from '../checkpoint/record.ts'
 import { PipelineError } from '../errors.ts'
 import type { KinesisApi, ShardFacts, StreamFacts } from '../kinesis/api.ts'
 import type { TaskProgress } from './chain-facts.ts'
-import { type LagReport, type Reach, totalReach } from './lag-report.ts'
+import { type LagReport, type Reach, lagReport } from './lag-report.ts'
 import { chainProgress, type ChainSources, mergeLags } from './pipeline-lag.ts'
 import { type ShardLag, shardLag, type ShardMeasure, type ShardNote } from './shard-lag.ts'
 import { readTail, type ShardTail } from './shard-tail.ts'
@@ -71,16 +71,7 @@ export async function measureStreamLag(sources: StreamLagSources): Promise<LagRe
     reachFrom(byTask.get(task)!, record)
   const inputs = places.map(({ task }) => task)
   const merges = await mergeLags(tasks, inputs, reachOf, nowMs)
-  const { lagRecords, lagMs } = totalReach(partitions)
-  return {
-    pipeline,
-    incarnation: chains.incarnation.incarnation,
-    at: new Date(nowMs).toISOString(),
-    partitions,
-    merges,
-    lagRecords,
-    lagMs: lagMs ?? 0,
-  }
+  return lagReport(pipeline, chains.incarnation.incarnation, partitions, merges, nowMs)
 }
 
 function streamOf(tasks: readonly TaskProgress[], named: string | null): string {

@@ -80,14 +80,7 @@ export class SessionKeys implements KeyedState {
   }
 
   restore(json: unknown): void {
-    const { keys, sessions } = json as LiveSessionsJson
-    const batch = createBatch(this.#fields)
-    for (let i = 0; i < keys.length; i++) {
-      truncateBatch(batch, 0)
-      batch.columns.forEach((column, c) => keyFromJson(keys[i]![c]!, column))
-      const extents = sessions[i]!.map((value, at) => (at % 3 === 2 ? floorFromJson(value) : value!))
-      this.#sessions.putExtents(this.#table.idOf(batch.columns, 0), extents)
-    }
+    for (const { id, extents } of this.#read(json)) this.#sessions.putExtents(id, extents)
   }
 
   /**
@@ -96,13 +89,17 @@ export class SessionKeys implements KeyedState {
    */
   inherit(json: unknown, { watermarkMs, isLowest }: Predecessor): void {
     if (!isLowest) return
+    for (const { id, extents } of this.#read(json)) this.#sessions.uniteLive(id, extents, watermarkMs)
+  }
+
+  *#read(json: unknown): Generator<{ readonly id: number; readonly extents: number[] }> {
     const { keys, sessions } = json as LiveSessionsJson
     const batch = createBatch(this.#fields)
     for (let i = 0; i < keys.length; i++) {
       truncateBatch(batch, 0)
       batch.columns.forEach((column, c) => keyFromJson(keys[i]![c]!, column))
       const extents = sessions[i]!.map((value, at) => (at % 3 === 2 ? floorFromJson(value) : value!))
-      this.#sessions.uniteLive(this.#table.idOf(batch.columns, 0), extents, watermarkMs)
+      yield { id: this.#table.idOf(batch.columns, 0), extents }
     }
   }
 

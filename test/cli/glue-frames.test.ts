@@ -6,13 +6,14 @@ import { expect, it } from 'vitest'
 import { RecordingFile } from '../../consumers/recording/container.ts'
 import { createRecordingWriter } from '../../consumers/recording/recording-writer.ts'
 import { recordsByBlock } from '../../consumers/recording/scan.ts'
+import { mustBeReady } from '../parts/cache.ts'
 import { findKinesisPackages, startKinesis } from '../parts/kinesis.ts'
 import { findGlue, registerInGlue } from '../parts/moto.ts'
 import { glueFrame } from '../support/glue-frame.ts'
 import { folderWith, runCli } from './run-cli.ts'
 
 const glue = await findGlue()
-const packages = await findKinesisPackages()
+const packages = mustBeReady(await findKinesisPackages())
 const isMissing = glue.kind === 'missing' || packages.kind === 'missing'
 
 const PROGRAM = `import { avroSchema, bronze, pipeline, stream } from 'millrace'

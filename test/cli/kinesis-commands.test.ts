@@ -13,13 +13,14 @@ import { recordsByBlock } from '../../consumers/recording/scan.ts'
 import { KinesisClientApi } from '../../src/kinesis/client.ts'
 import { systemClock } from '../../src/runtime/system.ts'
 import { aggregateOfTexts } from '../consumers/kinesis/kpl-kit.ts'
-import { splitShard } from '../consumers/kinesis/reshard.ts'
+import { resharder } from '../kinesis/client-kit.ts'
+import { mustBeReady } from '../parts/cache.ts'
 import { findKinesisPackages, type Kinesis, KINESIS_CREDENTIALS, startKinesis } from '../parts/kinesis.ts'
 import { findGlue, registerInGlue } from '../parts/moto.ts'
 import { SILENT } from '../support/world.ts'
 import { type CliOptions, folderWith, runCli } from './run-cli.ts'
 
-const packages = await findKinesisPackages()
+const packages = mustBeReady(await findKinesisPackages())
 const glue = await findGlue()
 const AWS = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' }
 const text = (value: string) => new TextEncoder().encode(value)
@@ -177,7 +178,9 @@ describe.skipIf(packages.kind === 'missing')('the commands on a Kinesis stream',
       const put = (texts: readonly string[]) =>
         api.putRecords(stream, [{ partitionKey: 'key', data: aggregateOfTexts(texts) }])
       await put(['0', '1', '2'])
-      await splitShard(kinesis.endpoint, api, stream, 'shardId-000000000000')
+      const shards = resharder(kinesis.endpoint)
+      await shards.split(stream, 'shardId-000000000000')
+      shards.close()
       await put(['3', '4'])
       const back = await record(stream, folder)
       expect(back, back.err).toMatchObject({

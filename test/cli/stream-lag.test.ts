@@ -18,12 +18,13 @@ import type { Clock } from '../../src/ports.ts'
 import { runPipeline } from '../../src/runtime/run-pipeline.ts'
 import { systemClock, systemEntropy } from '../../src/runtime/system.ts'
 import { FakeKinesis } from '../kinesis/fake-kinesis.ts'
+import { mustBeReady } from '../parts/cache.ts'
 import { findKinesisPackages, KINESIS_CREDENTIALS, startKinesis } from '../parts/kinesis.ts'
 import { Reading } from '../support/reading.ts'
 import { SILENT } from '../support/world.ts'
 import { runCli } from './run-cli.ts'
 
-const packages = await findKinesisPackages()
+const packages = mustBeReady(await findKinesisPackages())
 const START_MS = Date.parse('2026-03-01T00:00:00Z')
 const SHARDS = ['shardId-000000000000', 'shardId-000000000001'] as const
 const PLAIN = {

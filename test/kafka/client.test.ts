@@ -2,7 +2,8 @@ import { createServer } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { KafkaClient, LATEST, listOffsetsRequest } from '../../src/kafka/client.ts'
 import { systemClock } from '../../src/runtime/system.ts'
-import { collectingLog, type LogLine, name, thrownBy } from '../consumers/kafka/source-kit.ts'
+import { name, thrownBy } from '../consumers/kafka/source-kit.ts'
+import { collectingLog, type LogLine } from '../support/collecting-log.ts'
 import { createTopic, findKafka } from '../parts/kafka.ts'
 
 const found = await findKafka()

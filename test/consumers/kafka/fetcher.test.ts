@@ -8,7 +8,7 @@ import { WireReader } from '../../../src/kafka/wire.ts'
 import type { ReadResult } from '../../../src/ports.ts'
 import { systemClock, systemEntropy } from '../../../src/runtime/system.ts'
 import { batchBytes } from '../../kafka/batch-kit.ts'
-import { collectingLog, type LogLine } from './source-kit.ts'
+import { collectingLog, type LogLine } from '../../support/collecting-log.ts'
 
 const TOPIC_ID = '11111111-2222-3333-4444-555555555555'
 

@@ -3,30 +3,9 @@ import { Kafka, logLevel, type Message, Partitioners } from 'kafkajs'
 import { kafka, type KafkaSourceBindingOptions } from '../../../consumers/kafka/index.ts'
 import type { KafkaSource } from '../../../consumers/kafka/source.ts'
 import { PipelineError } from '../../../src/errors.ts'
-import type { Log, PartitionReader, SourcePartition } from '../../../src/ports.ts'
+import type { PartitionReader, SourcePartition } from '../../../src/ports.ts'
 import { systemClock, systemEntropy } from '../../../src/runtime/system.ts'
-
-export interface LogLine {
-  readonly level: string
-  readonly message: string
-  readonly fields: Readonly<Record<string, unknown>>
-}
-
-export function collectingLog(lines: LogLine[]): Log {
-  const at =
-    (level: string) =>
-    (fields: object, message: string): void => {
-      lines.push({ level, message, fields: fields as Record<string, unknown> })
-    }
-  const log: Log = {
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
-    child: () => log,
-  }
-  return log
-}
+import { collectingLog, type LogLine } from '../../support/collecting-log.ts'
 
 export interface OpenOptions extends Partial<KafkaSourceBindingOptions> {
   readonly brokers: readonly string[]

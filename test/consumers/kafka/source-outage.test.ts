@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createTopic, findKafkaPackages, type Kafka, startKafka } from '../../parts/kafka.ts'
-import { type LogLine, name, openSource, readFirst, readSome, type SeenRecord, send } from './source-kit.ts'
+import { name, openSource, readFirst, readSome, type SeenRecord, send } from './source-kit.ts'
+import type { LogLine } from '../../support/collecting-log.ts'
 
 const packages = await findKafkaPackages()
 

@@ -2,7 +2,6 @@ import { Partitioners } from 'kafkajs'
 import { describe, expect, it } from 'vitest'
 import { createTopic, findKafka } from '../../parts/kafka.ts'
 import {
-  type LogLine,
   name,
   openSource,
   readFirst,
@@ -12,6 +11,7 @@ import {
   testClient,
   thrownBy,
 } from './source-kit.ts'
+import type { LogLine } from '../../support/collecting-log.ts'
 
 const found = await findKafka()
 const skipped = found.kind === 'missing' ? found.reason : null

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { CountsReport } from '../../../consumers/kinesis/counts-report.ts'
 import { KinesisCounts } from '../../../src/kinesis/counts.ts'
 import { StepClock } from '../../kinesis/step-clock.ts'
-import { collectingLog, type LogLine } from './poll-kit.ts'
+import { collectingLog, type LogLine } from '../../support/collecting-log.ts'
 
 it('does not say of records that were left out that they were tried again', () => {
   const counts = new KinesisCounts()

@@ -4,29 +4,8 @@ import type { ShardTarget } from '../../../consumers/kinesis/shard-fetch.ts'
 import type { PipelineError } from '../../../src/errors.ts'
 import type { KinesisApi, ShardAnswer, ShardPlace, ShardStart } from '../../../src/kinesis/api.ts'
 import { KinesisCounts } from '../../../src/kinesis/counts.ts'
-import type { Clock, Entropy, Log } from '../../../src/ports.ts'
-
-export interface LogLine {
-  readonly level: string
-  readonly message: string
-  readonly fields: Readonly<Record<string, unknown>>
-}
-
-export function collectingLog(lines: LogLine[]): Log {
-  const at =
-    (level: string) =>
-    (fields: object, message: string): void => {
-      lines.push({ level, message, fields: fields as Record<string, unknown> })
-    }
-  const log: Log = {
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
-    child: () => log,
-  }
-  return log
-}
+import type { Clock, Entropy } from '../../../src/ports.ts'
+import { collectingLog, type LogLine } from '../../support/collecting-log.ts'
 
 /** In the middle, always: jitter that tests can reckon with. */
 export const MIDDLE: Entropy = { nonce: () => 'nonce0nonce0', random: () => 0.5 }

@@ -5,7 +5,8 @@ import type { Clock } from '../../../src/ports.ts'
 import { LEASE_TIMES } from '../../../src/leases/lease-membership.ts'
 import { FakeKinesis, type FakeKinesisOptions } from '../../kinesis/fake-kinesis.ts'
 import { StepClock } from '../../kinesis/step-clock.ts'
-import { collectingLog, type LogLine, MIDDLE } from './poll-kit.ts'
+import { collectingLog, type LogLine } from '../../support/collecting-log.ts'
+import { MIDDLE } from './poll-kit.ts'
 
 export interface SourceOptions {
   readonly from?: StreamStart
