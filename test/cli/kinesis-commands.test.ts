@@ -178,7 +178,7 @@ describe.skipIf(packages.kind === 'missing')('the commands on a Kinesis stream',
       const put = (texts: readonly string[]) =>
         api.putRecords(stream, [{ partitionKey: 'key', data: aggregateOfTexts(texts) }])
       await put(['0', '1', '2'])
-      const shards = resharder(kinesis.endpoint)
+      const shards = resharder(kinesis.endpoint, 'us-east-1')
       await shards.split(stream, 'shardId-000000000000')
       shards.close()
       await put(['3', '4'])

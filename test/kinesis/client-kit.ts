@@ -14,6 +14,9 @@ import { systemClock } from '../../src/runtime/system.ts'
 import { KINESIS_CREDENTIALS } from '../parts/kinesis.ts'
 import { SILENT } from '../support/world.ts'
 
+/** A stand-in keeps the streams of each region to themselves. */
+const REGION = 'eu-west-1'
+
 export interface TestClient {
   readonly api: KinesisClientApi
   readonly counts: KinesisCounts
@@ -22,7 +25,7 @@ export interface TestClient {
 export function clientOf(endpoint: string, options: KinesisOptions = {}): TestClient {
   const counts = new KinesisCounts()
   const api = new KinesisClientApi(
-    { endpoint, region: 'eu-west-1', credentials: KINESIS_CREDENTIALS, requestTimeoutMs: 5_000, ...options },
+    { endpoint, region: REGION, credentials: KINESIS_CREDENTIALS, requestTimeoutMs: 5_000, ...options },
     { clock: systemClock, log: SILENT },
     counts,
   )
@@ -46,15 +49,15 @@ export interface Resharder {
 }
 
 /** Whoever scales a stream while it is read. Resolves when the new shards are there. */
-export function resharder(endpoint: string): Resharder {
+export function resharder(endpoint: string, region = REGION): Resharder {
   const client = new KinesisClient({
     endpoint,
-    region: 'eu-west-1',
+    region,
     credentials: KINESIS_CREDENTIALS,
     // The SDK's own choice is HTTP/2, which stand-ins do not speak.
     requestHandler: new NodeHttpHandler(),
   })
-  const { api } = clientOf(endpoint)
+  const { api } = clientOf(endpoint, { region })
   const untilActive = async (stream: string): Promise<void> => {
     const describe = new DescribeStreamSummaryCommand({ StreamName: stream })
     for (;;) {
